@@ -1,0 +1,501 @@
+"""The value objects everything speaks of, and the MarketView that hands them out.
+
+A :class:`MarketView` is an immutable picture of what was known at one moment. Whatever computes takes a view;
+whatever stores builds one. Nothing in it became known after ``as_of``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from yieldtrade.conventions import epoch_start, iso, utc, year_fraction
+from yieldtrade.errors import DataError, MarketDefinitionError, MissingDataError, UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+ParameterValue: TypeAlias = float | int | str | bool
+QuoteKind: TypeAlias = Literal["market", "given", "undated"]
+
+CONTRACT_LISTING = "yieldtrade markets contracts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One fact about a venue, pool or contract, with where it comes from.
+
+    ``basis`` is documentation, onchain, adopted, recommendation, inferred, assumed or user.
+    """
+
+    name: str
+    value: ParameterValue
+    unit: str
+    valid_from: datetime
+    basis: str
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The parameters in force for one owner; a missing one is an error where needed, never a default."""
+
+    owner: str
+    parameters: Mapping[str, Parameter]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.parameters
+
+    def get(self, name: str) -> ParameterValue | None:
+        """Return the value of ``name``, or None where nobody has published it."""
+        parameter = self.parameters.get(name)
+        return None if parameter is None else parameter.value
+
+    def number(self, name: str) -> float:
+        """Return the numeric parameter ``name``.
+
+        Raises
+        ------
+        MarketDefinitionError
+            The parameter is not known, or not a number.
+        """
+        value = self._required(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise MarketDefinitionError(f"{self.owner}: {name} = {value!r} is not a number")
+        return float(value)
+
+    def text(self, name: str) -> str:
+        """Return the textual parameter ``name``.
+
+        Raises
+        ------
+        MarketDefinitionError
+            The parameter is not known.
+        """
+        return str(self._required(name))
+
+    def overlaid(self, owner: str, over: Mapping[str, Parameter]) -> Terms:
+        """Return these terms with those of a more specific owner on top."""
+        return Terms(owner=owner, parameters=MappingProxyType({**self.parameters, **over}))
+
+    def _required(self, name: str) -> ParameterValue:
+        value = self.get(name)
+        if value is None:
+            raise MarketDefinitionError(
+                f"{self.owner} has no {name}: nobody has published it; "
+                f"give it with `--set {self.owner}.{name}=VALUE` or load a TOML file that states it"
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """A place where yield tokens trade or are lent against."""
+
+    venue_id: str
+    name: str
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A perpetual demand lending pool at one moment: its parameters in force and their change history.
+
+    ``changes`` lists the dated change sets ``(valid_from, {name: Parameter})`` known at the view's moment, in
+    order; ``terms`` is their fold.
+    """
+
+    pool_id: str
+    name: str
+    terms: Terms
+    changes: tuple[tuple[datetime, Mapping[str, Parameter]], ...]
+
+    def terms_at(self, moment: datetime) -> Terms:
+        """Fold the change sets that were in force at ``moment``.
+
+        Raises
+        ------
+        MarketDefinitionError
+            ``moment`` lies before the first known set.
+        """
+        when = utc(moment)
+        if not self.changes or when < self.changes[0][0]:
+            first = iso(self.changes[0][0]) if self.changes else "never"
+            raise MarketDefinitionError(
+                f"{self.pool_id} has no parameters for {iso(when)}; the first known set is of {first}"
+            )
+        folded: dict[str, Parameter] = {}
+        for valid_from, parameters in self.changes:
+            if valid_from <= when:
+                folded.update(parameters)
+        return Terms(owner=self.pool_id, parameters=MappingProxyType(folded))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A published figure about a contract that is not a market quote; ``at`` is None where it is undated."""
+
+    kind: str
+    at: datetime | None
+    implied_apy: float | None
+    yt_price: float | None
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """A maturity of PT and YT on one underlying at one venue."""
+
+    contract_id: str
+    venue_id: str
+    underlying: str
+    maturity: datetime
+    clock: Literal["wall", "epoch"]
+    terms: Terms
+    figures: tuple[Figure, ...] = ()
+    source: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YieldQuote:
+    """A price of a contract at a moment; prices in ST, rates effective annual fractions.
+
+    ``kind`` says what stands behind it: ``market`` a stored quote, ``given`` the user's own figure, ``undated``
+    a pool figure whose moment nobody recorded.
+    """
+
+    contract_id: str
+    at: datetime
+    implied_apy: float
+    pt_price: float | None
+    yt_price: float | None
+    underlying_apy: float | None
+    liquidity_usd: float | None
+    underlying_price_usd: float | None
+    kind: QuoteKind
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LendingRate:
+    """Supply and borrow rates of one asset at one lending venue; APYs as fractions, totals in USD."""
+
+    venue_id: str
+    asset: str
+    at: datetime
+    supply_apy: float
+    borrow_apy: float
+    supply_usd: float
+    borrow_usd: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailySeries:
+    """A series of one value a UTC day, missing days absent. ``quality`` tells how each value came about."""
+
+    name: str
+    unit: str
+    days: NDArray[np.datetime64]
+    values: NDArray[np.float64]
+    quality: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Facts(Protocol):
+    """What a store offers to a view: every answer is of one moment and never changes."""
+
+    def contract_ids(self) -> tuple[str, ...]:
+        """Names of all contracts known, in order."""
+
+    def contract(self, contract_id: str) -> Contract | None:
+        """One contract with its venue's terms folded in."""
+
+    def contracts(self) -> tuple[Contract, ...]:
+        """All contracts, in order of name."""
+
+    def venue(self, venue_id: str) -> Venue | None:
+        """One venue."""
+
+    def venue_ids(self) -> tuple[str, ...]:
+        """Names of all venues."""
+
+    def pool(self, pool_id: str) -> Pool | None:
+        """One pool."""
+
+    def pool_ids(self) -> tuple[str, ...]:
+        """Names of all pools."""
+
+    def latest_quotes(self, contract_id: str | None) -> dict[str, YieldQuote]:
+        """Last market quote of one contract, or of each."""
+
+    def quote_history(self, contract_id: str) -> tuple[YieldQuote, ...]:
+        """Every market quote of a contract, oldest first."""
+
+    def panel(self, venue_id: str) -> tuple[YieldQuote, ...]:
+        """Every market quote of a venue, by contract and time."""
+
+    def pool_series(self, pool_id: str, series: str) -> DailySeries:
+        """One daily series of a pool."""
+
+    def asset_prices(self, asset: str) -> DailySeries:
+        """Daily closes of an asset in USD."""
+
+    def lending(self, venue_id: str, asset: str) -> LendingRate | None:
+        """Last known rates of an asset at a lending venue."""
+
+    def underlying_history(self, underlying: str) -> DailySeries:
+        """Daily published yield of an underlying."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarketView:
+    """An immutable picture of everything known at ``as_of``, read when asked for.
+
+    Parameters
+    ----------
+    as_of
+        The moment, aware UTC.
+    facts
+        What was known by then; a store builds it.
+    given_yields
+        Implied yields the user states for contracts, fraction, by contract name; they stand in for quotes.
+    given_terms
+        Parameters the user states, by ``owner.name``.
+    """
+
+    as_of: datetime
+    facts: Facts
+    given_yields: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    given_terms: Mapping[str, ParameterValue] = field(default_factory=lambda: MappingProxyType({}))
+
+    def with_yields(self, implied: Mapping[str, float]) -> MarketView:
+        """Return this view with the user's implied yields in place of stored quotes."""
+        for contract_id in implied:
+            self.contract(contract_id)
+        return replace(self, given_yields=MappingProxyType({**self.given_yields, **implied}))
+
+    def with_terms(self, terms: Mapping[str, ParameterValue]) -> MarketView:
+        """Return this view with the user's parameters (``owner.name``) over the published ones."""
+        owners = (*self.facts.venue_ids(), *self.facts.contract_ids(), *self.facts.pool_ids())
+        for key in terms:
+            # owners may hold dots themselves, so the owner is looked for rather than split off
+            if not any(key.startswith(f"{owner}.") and len(key) > len(owner) + 1 for owner in owners):
+                raise UnknownNameError(
+                    "owner of the parameter (OWNER.NAME)", key.split(".")[0], owners, "yieldtrade markets"
+                )
+        return replace(self, given_terms=MappingProxyType({**self.given_terms, **terms}))
+
+    def contract(self, contract_id: str) -> Contract:
+        """Return one contract; a leading ``PT-``, ``YT-`` or ``ST-`` is dropped.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such contract; the message suggests the nearest.
+        """
+        name = contract_id
+        if contract_id[:3] in ("PT-", "YT-", "ST-"):
+            name = contract_id[3:]
+        found = self.facts.contract(name)
+        if found is None:
+            raise UnknownNameError("contract", contract_id, self.facts.contract_ids(), CONTRACT_LISTING)
+        return self._with_given(found)
+
+    def contracts(self) -> tuple[Contract, ...]:
+        """Return every contract, in order of name."""
+        return tuple(self._with_given(contract) for contract in self.facts.contracts())
+
+    def live_contracts(self) -> tuple[Contract, ...]:
+        """Return the contracts that have not matured at ``as_of``."""
+        return tuple(contract for contract in self.contracts() if contract.maturity > self.as_of)
+
+    def venue(self, venue_id: str) -> Venue:
+        """Return one venue.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such venue.
+        """
+        found = self.facts.venue(venue_id)
+        if found is None:
+            raise UnknownNameError("venue", venue_id, self.facts.venue_ids(), "yieldtrade markets venues")
+        return replace(found, terms=found.terms.overlaid(venue_id, self._given_for(venue_id)))
+
+    def pool(self, pool_id: str) -> Pool:
+        """Return one pool; names are matched without regard to case.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such pool.
+        """
+        found = self.facts.pool(pool_id.upper())
+        if found is None:
+            raise UnknownNameError("pool", pool_id, self.facts.pool_ids(), "yieldtrade markets pools")
+        return replace(found, terms=found.terms.overlaid(found.pool_id, self._given_for(found.pool_id)))
+
+    def quote(self, contract: Contract) -> YieldQuote | None:
+        """Return the best figure known for a contract, or None where nothing is known.
+
+        The user's own figure comes first, then the last market quote, then an undated one.
+        """
+        return self.quotes((contract,)).get(contract.contract_id)
+
+    def quotes(self, contracts: tuple[Contract, ...]) -> dict[str, YieldQuote]:
+        """Return the best figure known for each contract that has one (see `quote`)."""
+        one = contracts[0].contract_id if len(contracts) == 1 else None
+        stored = self.facts.latest_quotes(one)
+        found: dict[str, YieldQuote] = {}
+        for contract in contracts:
+            given = self.given_yields.get(contract.contract_id)
+            best = _given_quote(contract, given, self.as_of, stored) if given is not None else None
+            best = best or stored.get(contract.contract_id) or _undated_quote(contract, self.as_of)
+            if best is not None:
+                found[contract.contract_id] = best
+        return found
+
+    def quote_history(self, contract: Contract) -> tuple[YieldQuote, ...]:
+        """Return every market quote of a contract known, oldest first."""
+        return self.facts.quote_history(contract.contract_id)
+
+    def panel(self, venue_id: str) -> tuple[YieldQuote, ...]:
+        """Return every market quote of a venue known, by contract and time."""
+        return self.facts.panel(venue_id)
+
+    def pool_series(self, pool_id: str, series: str) -> DailySeries:
+        """Return a daily series of a pool, possibly empty."""
+        return self.facts.pool_series(pool_id.upper(), series)
+
+    def asset_prices(self, asset: str) -> DailySeries:
+        """Return the daily closes of an asset in USD, possibly empty."""
+        return self.facts.asset_prices(asset)
+
+    def underlying_history(self, underlying: str) -> DailySeries:
+        """Return the daily published yield of an underlying, fraction, possibly empty."""
+        return self.facts.underlying_history(underlying)
+
+    def lending(self, venue_id: str, asset: str) -> LendingRate:
+        """Return the last known rates of an asset at a lending venue.
+
+        Raises
+        ------
+        MissingDataError
+            None is stored at ``as_of``.
+        """
+        found = self.facts.lending(venue_id, asset)
+        if found is None:
+            raise MissingDataError(
+                f"no lending rate of {asset} at {venue_id} is known as of {iso(self.as_of)}; "
+                "load one with `yieldtrade load FILE` (columns of lending_daily.csv)"
+            )
+        return found
+
+    def _given_for(self, owner: str) -> dict[str, Parameter]:
+        prefix = f"{owner}."
+        return {
+            key[len(prefix) :]: Parameter(
+                name=key[len(prefix) :],
+                value=value,
+                unit="as given",
+                valid_from=self.as_of,
+                basis="user",
+                source="given by the user",
+            )
+            for key, value in self.given_terms.items()
+            if key.startswith(prefix)
+        }
+
+    def _with_given(self, contract: Contract) -> Contract:
+        if not self.given_terms:
+            return contract
+        over = {**self._given_for(contract.venue_id), **self._given_for(contract.contract_id)}
+        return replace(contract, terms=contract.terms.overlaid(contract.contract_id, over))
+
+
+def pricing_start(contract: Contract, moment: datetime) -> datetime:
+    """Return the instant from which a contract's clock counts: now, or the start of the running period.
+
+    Raises
+    ------
+    MarketDefinitionError
+        The clock is ``epoch`` and the contract does not state its anchor or length.
+    """
+    if contract.clock == "wall":
+        return utc(moment)
+    anchor = datetime.fromisoformat(contract.terms.text("epoch_anchor"))
+    return epoch_start(moment, anchor, contract.terms.number("epoch_seconds"))
+
+
+def years_to_maturity(contract: Contract, moment: datetime) -> float:
+    """Years to maturity on the contract's own clock (tokens.md 2); negative after it."""
+    return year_fraction(pricing_start(contract, moment), contract.maturity)
+
+
+def is_expired(contract: Contract, moment: datetime) -> bool:
+    """Say whether a contract has matured; always by the wall clock, exactly at maturity is expired."""
+    return utc(moment) >= contract.maturity
+
+
+def days_between(start: datetime, end: datetime) -> float:
+    """Days from ``start`` to ``end``, as a float."""
+    return (utc(end) - utc(start)) / timedelta(days=1)
+
+
+def _given_quote(
+    contract: Contract, implied_apy: float, at: datetime, stored: Mapping[str, YieldQuote]
+) -> YieldQuote:
+    known = stored.get(contract.contract_id)
+    return YieldQuote(
+        contract_id=contract.contract_id,
+        at=at,
+        implied_apy=implied_apy,
+        pt_price=None,
+        yt_price=None,
+        underlying_apy=known.underlying_apy if known else None,
+        liquidity_usd=known.liquidity_usd if known else None,
+        underlying_price_usd=known.underlying_price_usd if known else None,
+        kind="given",
+        source="given by the user",
+    )
+
+
+def _undated_quote(contract: Contract, at: datetime) -> YieldQuote | None:
+    for figure in contract.figures:
+        if figure.at is None and figure.implied_apy is not None:
+            return YieldQuote(
+                contract_id=contract.contract_id,
+                at=at,
+                implied_apy=figure.implied_apy,
+                pt_price=None,
+                yt_price=None,
+                underlying_apy=None,
+                liquidity_usd=None,
+                underlying_price_usd=None,
+                kind="undated",
+                source=figure.source,
+            )
+    return None
+
+
+def check_prices_agree(pt_price: float, yt_price: float, tolerance: float) -> None:
+    """Refuse a PT and a YT that do not add up to one ST within ``tolerance``.
+
+    Raises
+    ------
+    DataError
+        They do not.
+    """
+    if abs(pt_price + yt_price - 1.0) > tolerance:
+        raise DataError(f"pt_price {pt_price} + yt_price {yt_price} = {pt_price + yt_price}, not 1 ST")

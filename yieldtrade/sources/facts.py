@@ -1,0 +1,310 @@
+"""The facts each row of a loadable table becomes, and the cross-checks a row must pass."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from yieldtrade.conventions import iso, parse_contract_code, parse_instant, year_fraction
+from yieldtrade.errors import YieldtradeError
+from yieldtrade.sources.rows import FactRow, ListedContract
+from yieldtrade.tokens.pricing import pt_price
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Record: TypeAlias = dict[str, Any]
+Fact: TypeAlias = tuple[str, FactRow] | ListedContract
+
+JLP = "JLP"
+
+
+def day_end(day: str) -> str:
+    """Return the moment a UTC day is over, from which a figure of that day can be known."""
+    return f"{date.fromisoformat(day) + timedelta(days=1)}T00:00:00Z"
+
+
+def day_start(day: str) -> str:
+    """Return the moment a UTC day begins, at which a state dated that day was known."""
+    return f"{day}T00:00:00Z"
+
+
+def _known_at(record: Record, derived: str) -> str:
+    return record.get("known_at") or derived
+
+
+def _pool_series(record: Record, names: Iterable[str], known_at: str, quality: str) -> Iterator[Fact]:
+    for name in names:
+        value = record.get(name)
+        if value is not None:
+            yield "pool_day", (JLP, name, record["date"], value, quality, known_at)
+
+
+_FLOWS = (
+    "close_volume_usd",
+    "close_fees_usd",
+    "position_fees_usd",
+    "swap_fees_usd",
+    "trader_pnl_usd",
+    "gross_fees_usd",
+    "sol_borrow_rate_hourly",
+    "n_closes",
+)
+
+
+def pool_daily_facts(record: Record) -> Iterator[Fact]:
+    day = record["date"]
+    # the TVL dated d is the state at the start of d; everything else is known when d is over
+    yield from _pool_series(record, ("tvl_usd",), day_start(day), "reported")
+    yield from _pool_series(record, _FLOWS, day_end(day), "reported")
+    yield from _pool_series(record, ("volume_usd",), day_end(day), record.get("volume_quality") or "reported")
+
+
+def yield_daily_facts(record: Record) -> Iterator[Fact]:
+    quality = record.get("quality") or "ok"
+    yield from _pool_series(record, ("underlying_apy",), day_end(record["date"]), quality)
+
+
+def jlp_price_facts(record: Record) -> Iterator[Fact]:
+    yield (
+        "pool_day",
+        (JLP, "jlp_price_usd", record["date"], record["jlp_usd"], "market", day_end(record["date"])),
+    )
+
+
+def pool_day_facts(record: Record) -> Iterator[Fact]:
+    day = record["date"]
+    derived = day_start(day) if record["series"] == "tvl_usd" else day_end(day)
+    yield (
+        "pool_day",
+        (
+            record["pool"],
+            record["series"],
+            day,
+            record["value"],
+            record.get("quality") or "reported",
+            _known_at(record, derived),
+        ),
+    )
+
+
+def prices_facts(record: Record) -> Iterator[Fact]:
+    for asset in ("SOL", "BTC", "ETH"):
+        value = record.get(f"{asset.lower()}_usd")
+        if value is not None:
+            yield "asset_day", (asset, record["date"], value, day_end(record["date"]))
+
+
+def asset_day_facts(record: Record) -> Iterator[Fact]:
+    day = record["date"]
+    yield "asset_day", (record["asset"], day, record["price_usd"], _known_at(record, day_end(day)))
+
+
+def funding_facts(record: Record) -> Iterator[Fact]:
+    day = record["date"]
+    yield (
+        "funding_day",
+        (record["venue"], record["asset"], day, record["funding_daily"], _known_at(record, day_end(day))),
+    )
+
+
+def lending_facts(record: Record) -> Iterator[Fact]:
+    day = record["date"]
+    yield (
+        "lending_day",
+        (
+            record["venue"],
+            record["asset"],
+            day,
+            record["supply_apy"],
+            record["borrow_apy"],
+            record["supply_usd"],
+            record["borrow_usd"],
+            record.get("max_ltv"),
+            _known_at(record, day_end(day)),
+        ),
+    )
+
+
+def lending_market_facts(record: Record) -> Iterator[Fact]:
+    yield (
+        "lending_day",
+        (
+            "kamino_jlp",
+            record["symbol"],
+            record["as_of_utc"][:10],
+            record["supply_apy"],
+            record["borrow_apy"],
+            record["supply_usd"],
+            record["borrow_usd"],
+            record["max_ltv"],
+            record["as_of_utc"],
+        ),
+    )
+
+
+def _quote(record: Record, feed: str, contract_id: str, at: str, known_at: str) -> Fact:
+    return (
+        "yield_quote",
+        (
+            contract_id,
+            feed,
+            at,
+            record["implied_apy"],
+            record.get("pt_price"),
+            record.get("yt_price"),
+            record.get("underlying_apy"),
+            record.get("liquidity_usd"),
+            record.get("tvl_usd"),
+            record.get("underlying_price_usd"),
+            known_at,
+        ),
+    )
+
+
+def yield_markets_facts(record: Record) -> Iterator[Fact]:
+    yield ListedContract(
+        contract_id=record["market"],
+        venue_id=record["venue"],
+        underlying=record["underlying"],
+        maturity=record["maturity"],
+        source="the table of quotes that names it",
+    )
+    yield _quote(record, "snapshot", record["market"], record["as_of_utc"], record["as_of_utc"])
+
+
+def yield_history_facts(record: Record) -> Iterator[Fact]:
+    known = day_end(record["date"])
+    yield _quote(record, "daily", record["market"], known, known)
+
+
+# The figures were quoted 57 minutes after t0 (median over 1,038 rows, markets/history/SOURCES.md).
+_PENDLE_DELAY = timedelta(minutes=57)
+
+
+def pendle_quoted_at(record: Record) -> str:
+    """Return the moment a row of the Pendle panel was really quoted."""
+    return iso(parse_instant(record["t0"]) + _PENDLE_DELAY)
+
+
+def pendle_contract_id(record: Record) -> str:
+    """Return the contract name of a row of the Pendle panel: underlying and maturity, as ``sUSDe-27NOV25``."""
+    return f"{record['underlying']}-{parse_instant(record['maturity']).strftime('%d%b%y').upper()}"
+
+
+def pendle_markets_facts(record: Record) -> Iterator[Fact]:
+    at = pendle_quoted_at(record)
+    yield _quote(record, "snapshot", record.get("contract_id") or pendle_contract_id(record), at, at)
+
+
+def pendle_states_facts(record: Record) -> Iterator[Fact]:
+    code = parse_contract_code(_short_year(record["market"]))
+    contract_id = f"{code.underlying}-{parse_instant(record['maturity']).strftime('%d%b%y').upper()}"
+    known = day_end(record["date"])  # the hour of the state is not recorded
+    state = {name: record[name] for name in ("total_pt", "total_sy", "total_lp", "last_ln_implied_rate")}
+    yield "amm_state", (contract_id, day_start(record["date"]), "logit", json.dumps(state), known)
+    yield _quote(record, "state", contract_id, day_start(record["date"]), known)
+
+
+def _short_year(market: str) -> str:
+    """Write ``PT-USDe-25SEP2025`` with the two-digit year of a contract code."""
+    head, hyphen, ending = market.rpartition("-")
+    return f"{head}{hyphen}{ending[:-4]}{ending[-2:]}" if ending[-4:].isdigit() else market
+
+
+def yield_quote_facts(record: Record) -> Iterator[Fact]:
+    yield _quote(
+        record, "snapshot", record["contract_id"], record["at"], _known_at(record, record["at"])
+    )
+
+
+_WEEKLY_TEXT = ("report_date", "window_end", "url")
+
+
+def weekly_facts(record: Record) -> Iterator[Fact]:
+    known = day_end(record["report_date"])
+    for name, value in record.items():
+        if name not in _WEEKLY_TEXT and value is not None:
+            yield "pool_day", (JLP, f"week_{name}", record["window_end"], value, "weekly_report", known)
+
+
+_NAV_TEXT = ("date", "as_of_utc", "sol_usd", "btc_usd", "eth_usd", "official_apr", "official_apy")
+
+
+def nav_facts(record: Record) -> Iterator[Fact]:
+    names = [name for name in record if name not in _NAV_TEXT]
+    yield from _pool_series(record, names, record["as_of_utc"], "snapshot")
+    if record.get("official_apr") is not None and record.get("official_apy") is not None:
+        at = record["as_of_utc"]
+        yield (
+            "official_apy",
+            (JLP, at, None, None, record["official_apr"], record["official_apy"], at),
+        )
+
+
+def official_facts(record: Record) -> Iterator[Fact]:
+    at = record["published_at"]
+    yield (
+        "official_apy",
+        (
+            record["pool"],
+            at,
+            record.get("week_start"),
+            record.get("week_end"),
+            record["apr"],
+            record["apy"],
+            _known_at(record, at),
+        ),
+    )
+
+
+def jlp_contracts_facts(record: Record) -> Iterator[Fact]:
+    yield ListedContract(
+        contract_id=record["market"],
+        venue_id=record["venue"],
+        underlying=parse_contract_code(record["market"]).underlying,
+        maturity=day_start(record["maturity_date"]),
+        source="the table of contracts that names it",
+    )
+
+
+# PT and YT are printed with ten decimals, the implied yield with eight digits and a stamp of minutes.
+_PARITY_TOLERANCE = 1e-6
+_PRICE_TOLERANCE = 5e-3
+
+
+def check_quote(record: Record, at: str, maturity: str | None) -> str | None:
+    pt, yt = record.get("pt_price"), record.get("yt_price")
+    if pt is not None and yt is not None and abs(pt + yt - 1.0) > _PARITY_TOLERANCE:
+        return f"pt_price + yt_price = {pt + yt:.10g}: they must add up to 1 ST within {_PARITY_TOLERANCE:g}"
+    if pt is None or maturity is None:
+        return None
+    tau = year_fraction(parse_instant(at), parse_instant(maturity))
+    if tau <= 0:
+        return f"quoted at {at}, at or after the maturity {maturity}"
+    model = pt_price(record["implied_apy"], tau)
+    if abs(model - pt) > _PRICE_TOLERANCE:
+        return (
+            f"pt_price = {pt:.6g} does not agree with implied_apy = {record['implied_apy']:.6g}, "
+            f"which prices PT at {model:.6g} with {tau * 365:.2f} days left (tolerance {_PRICE_TOLERANCE:g})"
+        )
+    return None
+
+
+def check_code(contract_id: str) -> str | None:
+    try:
+        parse_contract_code(contract_id)
+    except YieldtradeError as error:
+        return str(error)
+    return None
+
+
+def check_yield_markets(record: Record) -> str | None:
+    return check_code(record["market"]) or check_quote(record, record["as_of_utc"], record["maturity"])
+
+
+def check_pendle_markets(record: Record) -> str | None:
+    return check_quote(record, pendle_quoted_at(record), record["maturity"])
+
+

@@ -1,0 +1,379 @@
+"""The database file: opening, creating, loading into it, and the views and runs of one desk."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from yieldtrade.conventions import iso, utc
+from yieldtrade.errors import LoadError, MissingDataError, StoreError, YieldtradeError
+from yieldtrade.market import MarketView
+from yieldtrade.store import migrations, write
+from yieldtrade.store.read import SqliteFacts
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from yieldtrade.market import Contract
+    from yieldtrade.sources.rows import ParsedFile
+
+BUSY_TIMEOUT_SECONDS = 5.0
+_STAMP = "bundled_stamp"
+
+
+def default_path() -> Path:
+    """Return the database in the user's application folder; ``YIELDTRADE_DB`` names another."""
+    named = os.environ.get("YIELDTRADE_DB")
+    if named:
+        return Path(named)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "yieldtrade" / "yieldtrade.db"
+
+
+def open_store(
+    path: str | Path | None = None, *, bundled: bool = True, notify: Callable[[str], None] | None = None
+) -> Store:
+    """Open the database at ``path``, creating it and loading the bundled history where it is new.
+
+    Parameters
+    ----------
+    path
+        The SQLite file; the user's application folder where None.
+    bundled
+        Whether to load and keep current the bundled definitions and history.
+    notify
+        Called with a line of text when the file is created or brought up to date.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be created, read or understood.
+    NewerDatabaseError
+        It was written by a newer version; it is left untouched.
+    """
+    store = Store(Path(path) if path is not None else default_path())
+    store.prepare(bundled=bundled, notify=notify or (lambda _line: None))
+    return store
+
+
+class Store:
+    """One SQLite file. Reads go through one read-only connection, writes through short-lived ones."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reader: sqlite3.Connection | None = None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the read connection; the store can still be used and opens another."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def prepare(self, *, bundled: bool, notify: Callable[[str], None]) -> None:
+        """Create or migrate the file and bring the bundled definitions and history up to date."""
+        fresh = not self.path.exists()
+        stamp = _bundled_stamp() if bundled else ""
+        if not fresh and self._is_current(stamp):
+            return
+        if fresh:
+            notify(f"creating {self.path}")
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot create {self.path.parent}: {error.strerror}; name a place with --db"
+                ) from None
+        with self.writing() as conn:
+            migrations.migrate(conn)
+            if bundled:
+                self._load_bundled(conn, stamp, notify)
+
+    def _is_current(self, stamp: str) -> bool:
+        conn = self.reading()
+        with _named_errors(self.path):
+            migrations.check_not_newer(conn)
+            if not migrations.is_current(conn):
+                return False
+            if not stamp:
+                return True
+            row = conn.execute("SELECT value FROM meta WHERE key = ?", (_STAMP,)).fetchone()
+            return bool(row and row[0] == stamp)
+
+    def _load_bundled(self, conn: sqlite3.Connection, stamp: str, notify: Callable[[str], None]) -> None:
+        from yieldtrade.sources.definitions import bundled_files, history_files
+        from yieldtrade.sources.files import parse_file
+        from yieldtrade.store.define import write_definitions
+
+        now = datetime.now(UTC)
+        aliases = write_definitions(conn, bundled_files(), now=now, layer=0)
+        for name, data in sorted(history_files().items()):
+            parsed = parse_file(
+                data, name=name, locator=f"bundled:{name}", now=now, kind="bundled", aliases=aliases
+            )
+            _load_whole(conn, parsed, now, skip_bad=False)
+        with write.transaction(conn):
+            conn.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_STAMP, stamp))
+        notify(f"loaded the bundled history into {self.path}")
+
+    # ----------------------------------------------------------------- connections
+
+    def reading(self) -> sqlite3.Connection:
+        """Return the read-only connection."""
+        import sqlite3
+
+        if self._reader is None:
+            with _named_errors(self.path):
+                self._reader = sqlite3.connect(
+                    f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS
+                )
+        return self._reader
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Open a connection that may write, in autocommit mode, for the length of a block."""
+        import sqlite3
+
+        with _named_errors(self.path):
+            conn = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
+            try:
+                migrations.check_not_newer(conn)
+                conn.execute("PRAGMA journal_mode = WAL")
+                conn.execute("PRAGMA foreign_keys = ON")
+                conn.execute("PRAGMA synchronous = NORMAL")
+                yield conn
+            finally:
+                conn.close()
+
+    # ----------------------------------------------------------------------- views
+
+    def view(self, as_of: datetime | None = None, *, need: str = "quotes") -> MarketView:
+        """Return what was known at ``as_of``.
+
+        Parameters
+        ----------
+        as_of
+            The moment, aware. Where None, the last moment for which the figures needed are stored, with every
+            later correction of them.
+        need
+            What decides the default moment: ``"quotes"`` or the name of a pool such as ``"JLP"``.
+
+        Raises
+        ------
+        MissingDataError
+            ``as_of`` is None and nothing needed is stored.
+        """
+        moment = utc(as_of, "as_of") if as_of is not None else self.last_known(need)
+        return MarketView(as_of=moment, facts=SqliteFacts(self.reading(), moment, as_of and moment))
+
+    def last_known(self, need: str) -> datetime:
+        """Return the last moment at which the figures needed are known.
+
+        Raises
+        ------
+        MissingDataError
+            None are stored.
+        """
+        query, arguments = _LAST_KNOWN.get(need, (_LAST_POOL, (need.upper(), need.upper())))
+        with _named_errors(self.path):
+            row = self.reading().execute(query, arguments).fetchone()
+        if row[0] is None:
+            raise MissingDataError(
+                f"the database holds no {'quotes' if need == 'quotes' else f'figures of pool {need}'}; "
+                "load some with `yieldtrade load FILE`"
+            )
+        return datetime.fromisoformat(row[0])
+
+    def last_quoted(self, contract: Contract) -> datetime | None:
+        """Return the moment of the last stored quote of a contract, or of its last dated published figure."""
+        row = (
+            self.reading()
+            .execute("SELECT max(available_at) FROM yield_quote WHERE contract_id = ?", (contract.contract_id,))
+            .fetchone()
+        )
+        dated = [figure.at for figure in contract.figures if figure.at is not None]
+        quoted = [datetime.fromisoformat(row[0])] if row[0] else []
+        return max(quoted or dated, default=None)
+
+    # --------------------------------------------------------------------- loading
+
+    def load(
+        self,
+        files: Iterable[str | Path],
+        *,
+        table_format: str | None = None,
+        skip_bad: bool = False,
+        now: datetime | None = None,
+    ) -> tuple[list[write.Loaded], list[str]]:
+        """Load files of facts, or of definitions (TOML), each whole or not at all.
+
+        Parameters
+        ----------
+        files
+            Paths; the table is found from each file's header.
+        table_format
+            Name of the table the files hold, where the header does not tell.
+        skip_bad
+            Load the sound rows of a file that has bad ones.
+        now
+            The present moment; the clock's where None.
+
+        Returns
+        -------
+        loaded, warnings
+            What each file did, and what was odd.
+
+        Raises
+        ------
+        LoadError
+            A file was refused; files before it stay loaded.
+        """
+        from yieldtrade.sources.files import parse_file
+        from yieldtrade.store.define import market_aliases, write_definitions
+
+        moment = now or datetime.now(UTC)
+        loaded: list[write.Loaded] = []
+        warnings: list[str] = []
+        with self.writing() as conn:
+            for file in map(Path, files):
+                data = _bytes_of(file)
+                if file.suffix.lower() == ".toml":
+                    write_definitions(conn, {file.name: data}, now=moment, layer=1, locator=str(file))
+                    loaded.append(write.Loaded(file.name, "definitions", 1, 1, 0, seen=False))
+                    continue
+                parsed = parse_file(
+                    data,
+                    name=file.name,
+                    locator=str(file.absolute()),
+                    now=moment,
+                    table_format=table_format,
+                    aliases=market_aliases(conn),
+                )
+                warnings.extend(parsed.warnings)
+                if skip_bad:
+                    warnings.extend(f"skipped {problem}" for problem in parsed.problems)
+                loaded.append(_load_whole(conn, parsed, moment, skip_bad=skip_bad))
+        return loaded, warnings
+
+    # ------------------------------------------------------------------------ runs
+
+    @contextmanager
+    def recording(
+        self, command: str, arguments: dict[str, Any], view: MarketView, inputs_sha256: str
+    ) -> Iterator[Recorder]:
+        """Record a run and its results, all in one transaction."""
+        from yieldtrade import __version__
+
+        with self.writing() as conn, write.transaction(conn):
+            run_id = write.start_run(
+                conn,
+                command=command,
+                arguments=arguments,
+                version=__version__,
+                as_of=iso(view.as_of),
+                now=iso(datetime.now(UTC)),
+                inputs_sha256=inputs_sha256,
+            )
+            yield Recorder(conn, run_id)
+            write.finish_run(conn, run_id, iso(datetime.now(UTC)), "done")
+
+
+class Recorder:
+    """Writes the results of one run."""
+
+    def __init__(self, conn: sqlite3.Connection, run_id: int) -> None:
+        self._conn = conn
+        self.run_id = run_id
+
+    def rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Write rows of a result table."""
+        write.write_rows(self._conn, table, self.run_id, columns, rows)
+
+
+# The last quote decides, not the last moment a daily figure could have been known.
+_LAST_KNOWN: dict[str, tuple[str, tuple[str, ...]]] = {
+    "quotes": (
+        "SELECT coalesce((SELECT max(available_at) FROM yield_quote WHERE feed = 'snapshot'), "
+        "(SELECT max(available_at) FROM yield_quote))",
+        (),
+    )
+}
+# Volume is what every forecast needs; a pool without it takes whatever else is known of it.
+_LAST_POOL = (
+    "SELECT coalesce((SELECT max(available_at) FROM pool_day WHERE pool = ? AND series = 'volume_usd'), "
+    "(SELECT max(available_at) FROM pool_day WHERE pool = ?))"
+)
+
+
+def _load_whole(
+    conn: sqlite3.Connection, parsed: ParsedFile, now: datetime, *, skip_bad: bool
+) -> write.Loaded:
+    if parsed.problems and not skip_bad:
+        raise LoadError(
+            f"{parsed.name} was not loaded: {len(parsed.problems)} bad of {parsed.records} rows; "
+            "mend them, or load the sound rows with --skip-bad",
+            parsed.problems,
+        )
+    with write.transaction(conn):
+        return write.load_parsed(conn, parsed, iso(now))
+
+
+def _bytes_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise LoadError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _bundled_stamp() -> str:
+    """Say which bundled files there are, cheaply: names, sizes and times of change."""
+    from yieldtrade.sources.definitions import bundled_folder
+
+    found = []
+    for folder, _, names in sorted(os.walk(bundled_folder())):
+        for name in sorted(names):
+            status = Path(folder, name).stat()
+            found.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
+    return ";".join(found)
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite says into what the user can do."""
+    import sqlite3
+
+    try:
+        yield
+    except YieldtradeError:
+        raise
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {_advice(str(error))}") from error
+
+
+def _advice(message: str) -> str:
+    if "locked" in message or "busy" in message:
+        return "another process is writing to it; try again in a moment"
+    if "not a database" in message or "malformed" in message:
+        return f"it is not a sound SQLite database ({message}); name another with --db, or move it away"
+    if "readonly" in message:
+        return "it cannot be written (read-only); name another with --db"
+    if "unable to open" in message:
+        return "it cannot be opened; does the folder exist, and may you read and write there? (--db names another)"
+    if "full" in message:
+        return "the disk is full; nothing was written"
+    return message

@@ -1,0 +1,1 @@
+"""PT, YT and ST of a yield contract: prices, sensitivities, break-evens, positions."""
