@@ -122,12 +122,53 @@ def evaluate(
     DomainError
         A value is not a finite number, or a bound does not hold.
     """
-    if on_error not in ("raise", "nan"):
-        raise DomainError(f"on_error = {on_error!r}: allowed are 'raise' and 'nan'")
+    check_choice("on_error", on_error, ("raise", "nan"))
     task = _Task(formula, bounds, finite, on_error)
     if all(_is_number(value) for value in arguments.values()):
         return _evaluate_number(task, arguments)
     return _evaluate_array(task, arguments)
+
+
+def checked(name: str, value: Any, *bounds: Bound) -> Any:
+    """Return ``value`` itself, as a float or an array of float64, once it is finite and within its bounds.
+
+    Raises
+    ------
+    DomainError
+        It is not.
+    """
+    return evaluate(lambda _xp, **given: given[name], bounds, "raise", **{name: value})
+
+
+def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a word that is none of those allowed.
+
+    Raises
+    ------
+    DomainError
+        ``value`` is not in ``allowed``.
+    """
+    if value not in allowed:
+        raise DomainError(f"{name} = {value!r}: allowed are {', '.join(map(repr, allowed))}")
+
+
+def namespace(*values: Any) -> Any:
+    """Return :mod:`math` where every value is a number, else numpy."""
+    if all(_is_number(value) for value in values):
+        return math
+    import numpy as np
+
+    return np
+
+
+def as_fields(xp: Any, **values: Any) -> dict[str, Any]:
+    """Return results as the fields of a value object: numbers with None for NaN, or arrays of one shape."""
+    if xp is math:
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value
+            for name, value in values.items()
+        }
+    return dict(zip(values, xp.broadcast_arrays(*values.values()), strict=True))
 
 
 def where(xp: Any, condition: Any, yes: Any, no: Any) -> Any:
@@ -141,7 +182,8 @@ def ratio(xp: Any, numerator: Any, denominator: Any, at_zero: float) -> Any:
     """Divide, giving ``at_zero`` where the denominator is 0."""
     if xp is math:
         return numerator / denominator if denominator else at_zero
-    return xp.where(denominator == 0, at_zero, numerator / denominator)
+    with xp.errstate(all="ignore"):
+        return xp.where(denominator == 0, at_zero, xp.divide(numerator, denominator))
 
 
 def _is_number(value: Any) -> bool:
@@ -218,6 +260,10 @@ def as_array(name: str, value: Any) -> NDArray[np.float64]:
         array = np.asarray(value)
     except ValueError:
         raise DomainError(f"{name} is not a regular array: give rows of equal length") from None
+    if isinstance(value, (list, tuple)) and any(
+        isinstance(item, (bool, np.bool)) for item in np.asarray(value, dtype=object).flat
+    ):
+        raise DomainError(f"{name} holds bool values: numbers are required")
     if array.dtype.kind == "O" and all(_is_number(item) for item in array.flat):
         return np.array([_to_float(item) for item in array.flat]).reshape(array.shape)
     if array.dtype.kind not in "iuf":

@@ -20,7 +20,6 @@ A message says what, which value, what is allowed, and what to do next.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ class UnknownNameError(MarketDefinitionError, LookupError):
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], listing: str) -> None:
+        import difflib
+
         names = sorted(known)
         lowered = {candidate.lower(): candidate for candidate in names}
         self.nearest = [lowered[m] for m in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from yieldtrade.conventions import epoch_start, iso, utc, year_fraction
 from yieldtrade.errors import DataError, MarketDefinitionError, MissingDataError, UnknownNameError
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from yieldtrade.facts import Facts
 
 ParameterValue: TypeAlias = float | int | str | bool
 QuoteKind: TypeAlias = Literal["market", "given", "undated"]
@@ -210,52 +212,6 @@ class DailySeries:
 
     def __len__(self) -> int:
         return len(self.values)
-
-
-class Facts(Protocol):
-    """What a store offers to a view: every answer is of one moment and never changes."""
-
-    def contract_ids(self) -> tuple[str, ...]:
-        """Names of all contracts known, in order."""
-
-    def contract(self, contract_id: str) -> Contract | None:
-        """One contract with its venue's terms folded in."""
-
-    def contracts(self) -> tuple[Contract, ...]:
-        """All contracts, in order of name."""
-
-    def venue(self, venue_id: str) -> Venue | None:
-        """One venue."""
-
-    def venue_ids(self) -> tuple[str, ...]:
-        """Names of all venues."""
-
-    def pool(self, pool_id: str) -> Pool | None:
-        """One pool."""
-
-    def pool_ids(self) -> tuple[str, ...]:
-        """Names of all pools."""
-
-    def latest_quotes(self, contract_id: str | None) -> dict[str, YieldQuote]:
-        """Last market quote of one contract, or of each."""
-
-    def quote_history(self, contract_id: str) -> tuple[YieldQuote, ...]:
-        """Every market quote of a contract, oldest first."""
-
-    def panel(self, venue_id: str) -> tuple[YieldQuote, ...]:
-        """Every market quote of a venue, by contract and time."""
-
-    def pool_series(self, pool_id: str, series: str) -> DailySeries:
-        """One daily series of a pool."""
-
-    def asset_prices(self, asset: str) -> DailySeries:
-        """Daily closes of an asset in USD."""
-
-    def lending(self, venue_id: str, asset: str) -> LendingRate | None:
-        """Last known rates of an asset at a lending venue."""
-
-    def underlying_history(self, underlying: str) -> DailySeries:
-        """Daily published yield of an underlying."""
 
 
 @dataclass(frozen=True, kw_only=True)

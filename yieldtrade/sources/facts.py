@@ -223,7 +223,8 @@ _WEEKLY_TEXT = ("report_date", "window_end", "url")
 
 
 def weekly_facts(record: Record) -> Iterator[Fact]:
-    known = day_end(record["report_date"])
+    # a report can close its window on the day after its own date
+    known = day_end(max(record["report_date"], record["window_end"]))
     for name, value in record.items():
         if name not in _WEEKLY_TEXT and value is not None:
             yield "pool_day", (JLP, f"week_{name}", record["window_end"], value, "weekly_report", known)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import iso, utc
-from yieldtrade.errors import LoadError, MissingDataError, StoreError, YieldtradeError
+from yieldtrade.errors import LoadError, MissingDataError, StoreError, UnknownNameError, YieldtradeError
 from yieldtrade.market import MarketView
-from yieldtrade.store import migrations, write
+from yieldtrade.store import migrations, record
 from yieldtrade.store.read import SqliteFacts
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from yieldtrade.market import Contract
     from yieldtrade.sources.rows import ParsedFile
+    from yieldtrade.store.write import Loaded
 
 BUSY_TIMEOUT_SECONDS = 5.0
 _STAMP = "bundled_stamp"
@@ -116,18 +117,18 @@ class Store:
             return bool(row and row[0] == stamp)
 
     def _load_bundled(self, conn: sqlite3.Connection, stamp: str, notify: Callable[[str], None]) -> None:
-        from yieldtrade.sources.definitions import bundled_files, history_files
+        from yieldtrade.sources.bundled import bundled_files, history_files
         from yieldtrade.sources.files import parse_file
         from yieldtrade.store.define import write_definitions
 
         now = datetime.now(UTC)
         aliases = write_definitions(conn, bundled_files(), now=now, layer=0)
-        for name, data in sorted(history_files().items()):
+        for name, data in history_files().items():
             parsed = parse_file(
                 data, name=name, locator=f"bundled:{name}", now=now, kind="bundled", aliases=aliases
             )
             _load_whole(conn, parsed, now, skip_bad=False)
-        with write.transaction(conn):
+        with record.transaction(conn):
             conn.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (_STAMP, stamp))
         notify(f"loaded the bundled history into {self.path}")
 
@@ -219,7 +220,7 @@ class Store:
         table_format: str | None = None,
         skip_bad: bool = False,
         now: datetime | None = None,
-    ) -> tuple[list[write.Loaded], list[str]]:
+    ) -> tuple[list[Loaded], list[str]]:
         """Load files of facts, or of definitions (TOML), each whole or not at all.
 
         Parameters
@@ -245,16 +246,17 @@ class Store:
         """
         from yieldtrade.sources.files import parse_file
         from yieldtrade.store.define import market_aliases, write_definitions
+        from yieldtrade.store.write import Loaded
 
         moment = now or datetime.now(UTC)
-        loaded: list[write.Loaded] = []
+        loaded: list[Loaded] = []
         warnings: list[str] = []
         with self.writing() as conn:
             for file in map(Path, files):
                 data = _bytes_of(file)
                 if file.suffix.lower() == ".toml":
                     write_definitions(conn, {file.name: data}, now=moment, layer=1, locator=str(file))
-                    loaded.append(write.Loaded(file.name, "definitions", 1, 1, 0, seen=False))
+                    loaded.append(Loaded(file.name, "definitions", 1, 1, 0, seen=False))
                     continue
                 parsed = parse_file(
                     data,
@@ -270,6 +272,59 @@ class Store:
                 loaded.append(_load_whole(conn, parsed, moment, skip_bad=skip_bad))
         return loaded, warnings
 
+    # ------------------------------------------------------------------ the file itself
+
+    def info(self) -> list[dict[str, Any]]:
+        """Return the tables with their rows and the moments they cover."""
+        conn = self.reading()
+        records = []
+        for table in self._names("table"):
+            columns = [row[1] for row in conn.execute(f"PRAGMA table_info({table})")]
+            moment = next((name for name in ("date", "at", "published_at", "as_of") if name in columns), None)
+            span = f"min({moment}), max({moment})" if moment else "NULL, NULL"
+            rows, first, last = conn.execute(f"SELECT count(*), {span} FROM {table}").fetchone()
+            records.append({"table": table, "rows": rows, "first": first, "last": last})
+        return records
+
+    def check(self) -> list[str]:
+        """Return what is wrong with the file: its structure, its references, figures known before available."""
+        conn = self.reading()
+        with _named_errors(self.path):
+            found = [row[0] for row in conn.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            found.extend(
+                f"{row[0]}: a row points to a missing {row[2]}" for row in conn.execute("PRAGMA foreign_key_check")
+            )
+            for table in self._names("table"):
+                columns = [row[1] for row in conn.execute(f"PRAGMA table_info({table})")]
+                if "available_at" in columns:
+                    early = conn.execute(
+                        f"SELECT count(*) FROM {table} WHERE known_at < available_at"
+                    ).fetchone()[0]
+                    if early:
+                        found.append(f"{table}: {early} rows are known before they are available")
+        return found
+
+    def export(self, table: str) -> tuple[list[str], list[dict[str, Any]]]:
+        """Return the column names and every row of a table or view.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such table or view.
+        """
+        names = (*self._names("table"), *self._names("view"))
+        if table not in names:
+            raise UnknownNameError("table", table, names, "yieldtrade db info")
+        cursor = self.reading().execute(f"SELECT * FROM {table}")
+        columns = [column[0] for column in cursor.description]
+        return columns, [dict(zip(columns, row, strict=True)) for row in cursor]
+
+    def _names(self, kind: str) -> tuple[str, ...]:
+        rows = self.reading().execute(
+            "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%' ORDER BY name", (kind,)
+        )
+        return tuple(row[0] for row in rows)
+
     # ------------------------------------------------------------------------ runs
 
     @contextmanager
@@ -279,8 +334,8 @@ class Store:
         """Record a run and its results, all in one transaction."""
         from yieldtrade import __version__
 
-        with self.writing() as conn, write.transaction(conn):
-            run_id = write.start_run(
+        with self.writing() as conn, record.transaction(conn):
+            run_id = record.start_run(
                 conn,
                 command=command,
                 arguments=arguments,
@@ -290,7 +345,7 @@ class Store:
                 inputs_sha256=inputs_sha256,
             )
             yield Recorder(conn, run_id)
-            write.finish_run(conn, run_id, iso(datetime.now(UTC)), "done")
+            record.finish_run(conn, run_id, iso(datetime.now(UTC)), "done")
 
 
 class Recorder:
@@ -302,7 +357,7 @@ class Recorder:
 
     def rows(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Write rows of a result table."""
-        write.write_rows(self._conn, table, self.run_id, columns, rows)
+        record.write_rows(self._conn, table, self.run_id, columns, rows)
 
 
 # The last quote decides, not the last moment a daily figure could have been known.
@@ -322,15 +377,17 @@ _LAST_POOL = (
 
 def _load_whole(
     conn: sqlite3.Connection, parsed: ParsedFile, now: datetime, *, skip_bad: bool
-) -> write.Loaded:
+) -> Loaded:
     if parsed.problems and not skip_bad:
         raise LoadError(
             f"{parsed.name} was not loaded: {len(parsed.problems)} bad of {parsed.records} rows; "
             "mend them, or load the sound rows with --skip-bad",
             parsed.problems,
         )
-    with write.transaction(conn):
-        return write.load_parsed(conn, parsed, iso(now))
+    from yieldtrade.store.write import load_parsed
+
+    with record.transaction(conn):
+        return load_parsed(conn, parsed, iso(now))
 
 
 def _bytes_of(file: Path) -> bytes:
@@ -342,7 +399,7 @@ def _bytes_of(file: Path) -> bytes:
 
 def _bundled_stamp() -> str:
     """Say which bundled files there are, cheaply: names, sizes and times of change."""
-    from yieldtrade.sources.definitions import bundled_folder
+    from yieldtrade.sources.bundled import bundled_folder
 
     found = []
     for folder, _, names in sorted(os.walk(bundled_folder())):

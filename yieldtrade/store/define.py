@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import iso
 from yieldtrade.store.codec import encode_figure, encode_parameter
-from yieldtrade.store.write import add_source, transaction
+from yieldtrade.store.record import transaction
+from yieldtrade.store.write import add_source
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,8 +53,8 @@ def write_definitions(
 
     from yieldtrade.sources.definitions import read_definitions
 
-    known_venues = [row[0] for row in conn.execute("SELECT DISTINCT name FROM definition WHERE kind = 'venue'")]
-    found = read_definitions(files, user=layer > 0, known_venues=known_venues)
+    known = [row[0] for row in conn.execute("SELECT DISTINCT name FROM definition WHERE kind = 'venue'")]
+    found = read_definitions(files, user=layer > 0, known_venues=known)
     digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
     name = "markets" if layer == 0 else ", ".join(sorted(files))
     db = Database(conn)
@@ -119,6 +120,7 @@ def _contract_row(contract: ContractDefinition) -> dict[str, Any]:
         "underlying": contract.underlying,
         "maturity": iso(contract.maturity),
         "clock": contract.clock,
+        "valid_from": iso(contract.valid_from) if contract.valid_from else None,
         "terms": json.dumps(terms),
     }
 

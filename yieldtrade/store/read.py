@@ -63,8 +63,8 @@ class SqliteFacts:
         return found[0] if found else None
 
     def contracts(self) -> tuple[Contract, ...]:
-        """All contracts, in order of name."""
-        return self._contracts("")
+        """All contracts known by the moment of the view, in order of name."""
+        return self._contracts("WHERE valid_from IS NULL OR valid_from <= :as_of", **self._limits)
 
     def _contracts(self, where: str, **arguments: str) -> tuple[Contract, ...]:
         rows = self._conn.execute(

@@ -24,34 +24,34 @@ CREATE TABLE pool_day (                -- one row a pool, series and day
   pool      TEXT NOT NULL,
   series    TEXT NOT NULL,             -- the name carries the unit, as volume_usd
   date      TEXT NOT NULL,             -- UTC day described
+  known_at  TEXT NOT NULL,
+  source_id INTEGER NOT NULL REFERENCES source,
   value     REAL NOT NULL,             -- unit of the series; rates are fractions
   quality   TEXT NOT NULL,             -- how the value came about
   available_at TEXT NOT NULL,
-  known_at  TEXT NOT NULL,
-  source_id INTEGER NOT NULL REFERENCES source,
   PRIMARY KEY (pool, series, date, known_at, source_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE official_apy (            -- the pool's own published figure
   pool         TEXT NOT NULL,
   published_at TEXT NOT NULL,          -- moment it was seen, UTC
+  known_at     TEXT NOT NULL,
+  source_id    INTEGER NOT NULL REFERENCES source,
   week_start   TEXT,                   -- first UTC day it covers, where stated
   week_end     TEXT,                   -- last UTC day it covers, where stated
   apr          REAL NOT NULL,          -- simple annual, fraction
   apy          REAL NOT NULL,          -- effective annual, fraction
   available_at TEXT NOT NULL,
-  known_at     TEXT NOT NULL,
-  source_id    INTEGER NOT NULL REFERENCES source,
   PRIMARY KEY (pool, published_at, known_at, source_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE asset_day (
   asset     TEXT NOT NULL,
   date      TEXT NOT NULL,             -- UTC day
-  price_usd REAL NOT NULL,             -- close at the end of the day, USD
-  available_at TEXT NOT NULL,
   known_at  TEXT NOT NULL,
   source_id INTEGER NOT NULL REFERENCES source,
+  price_usd REAL NOT NULL,             -- close at the end of the day, USD
+  available_at TEXT NOT NULL,
   PRIMARY KEY (asset, date, known_at, source_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -59,10 +59,10 @@ CREATE TABLE funding_day (
   venue         TEXT NOT NULL,
   asset         TEXT NOT NULL,
   date          TEXT NOT NULL,         -- UTC day
-  funding_daily REAL NOT NULL,         -- fraction of notional a day; positive = longs pay shorts
-  available_at  TEXT NOT NULL,
   known_at      TEXT NOT NULL,
   source_id     INTEGER NOT NULL REFERENCES source,
+  funding_daily REAL NOT NULL,         -- fraction of notional a day; positive = longs pay shorts
+  available_at  TEXT NOT NULL,
   PRIMARY KEY (venue, asset, date, known_at, source_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -70,25 +70,26 @@ CREATE TABLE lending_day (
   venue      TEXT NOT NULL,
   asset      TEXT NOT NULL,
   date       TEXT NOT NULL,            -- UTC day
+  known_at   TEXT NOT NULL,
+  source_id  INTEGER NOT NULL REFERENCES source,
   supply_apy REAL NOT NULL,            -- effective annual, fraction
   borrow_apy REAL NOT NULL,            -- effective annual, fraction
   supply_usd REAL NOT NULL,            -- total supplied, USD
   borrow_usd REAL NOT NULL,            -- total borrowed, USD
   max_ltv    REAL,                     -- fraction of collateral value, where stated
   available_at TEXT NOT NULL,
-  known_at   TEXT NOT NULL,
-  source_id  INTEGER NOT NULL REFERENCES source,
   PRIMARY KEY (venue, asset, date, known_at, source_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE contract (                -- a maturity of PT and YT on an underlying
   contract_id TEXT NOT NULL,
+  layer       INTEGER NOT NULL,        -- 0 bundled, 1 the user's, which wins
   venue       TEXT NOT NULL,
   underlying  TEXT NOT NULL,
   maturity    TEXT NOT NULL,           -- moment, UTC
   clock       TEXT NOT NULL CHECK (clock IN ('wall', 'epoch')),
+  valid_from  TEXT,                    -- moment since when it is known, UTC; NULL where nobody recorded it
   terms       TEXT NOT NULL CHECK (json_valid(terms)),  -- parameters and figures, each with its source
-  layer       INTEGER NOT NULL,        -- 0 bundled, 1 the user's, which wins
   source_id   INTEGER NOT NULL REFERENCES source,
   PRIMARY KEY (contract_id, layer)
 ) STRICT, WITHOUT ROWID;
@@ -106,6 +107,8 @@ CREATE TABLE yield_quote (             -- prices of PT and YT
   contract_id          TEXT NOT NULL,
   feed                 TEXT NOT NULL,  -- table it came from; feeds differ in method and are never spliced
   at                   TEXT NOT NULL,  -- moment quoted, UTC
+  known_at             TEXT NOT NULL,
+  source_id            INTEGER NOT NULL REFERENCES source,
   implied_apy          REAL NOT NULL,  -- effective annual, fraction
   pt_price             REAL,           -- ST per PT
   yt_price             REAL,           -- ST per YT
@@ -114,19 +117,17 @@ CREATE TABLE yield_quote (             -- prices of PT and YT
   tvl_usd              REAL,           -- of the whole market, USD
   underlying_price_usd REAL,           -- of the accounting asset, USD
   available_at         TEXT NOT NULL,
-  known_at             TEXT NOT NULL,
-  source_id            INTEGER NOT NULL REFERENCES source,
   PRIMARY KEY (contract_id, feed, at, known_at, source_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE amm_state (
   contract_id TEXT NOT NULL,
   at          TEXT NOT NULL,           -- moment of the state, UTC
+  known_at    TEXT NOT NULL,
+  source_id   INTEGER NOT NULL REFERENCES source,
   kind        TEXT NOT NULL,           -- which curve: logit, clmm, rate_clmm
   state       TEXT NOT NULL CHECK (json_valid(state)),  -- amounts in tokens
   available_at TEXT NOT NULL,
-  known_at    TEXT NOT NULL,
-  source_id   INTEGER NOT NULL REFERENCES source,
   PRIMARY KEY (contract_id, at, known_at, source_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -160,11 +161,11 @@ CREATE TABLE quote_log (
 
 CREATE TABLE forecast (                -- one row a target and quantile
   run_id        INTEGER NOT NULL REFERENCES run,
-  pool          TEXT NOT NULL,
   target        TEXT NOT NULL,         -- apy, volume_usd, oc_fees_usd, tvl_usd, apy_to_maturity
   period_start  TEXT NOT NULL,         -- moment, UTC
   period_end    TEXT NOT NULL,         -- moment, UTC
   quantile      REAL NOT NULL,         -- 0 to 1; -1 stands for the mean
+  pool          TEXT NOT NULL,
   value         REAL NOT NULL,         -- unit of the target; rates are fractions
   model_version TEXT NOT NULL,
   PRIMARY KEY (run_id, target, period_start, period_end, quantile)
@@ -175,7 +176,7 @@ CREATE TABLE forecast_score (
   model   TEXT NOT NULL,
   horizon INTEGER NOT NULL,            -- interest periods ahead
   metric  TEXT NOT NULL,               -- crps, mae_log, coverage_80, skill_crps ...
-  value   REAL NOT NULL,
+  value   REAL NOT NULL,               -- unit of the metric; shares and rates are fractions
   origins INTEGER NOT NULL,            -- how many past forecasts it rests on
   PRIMARY KEY (run_id, model, horizon, metric)
 ) STRICT, WITHOUT ROWID;
@@ -188,7 +189,7 @@ CREATE TABLE signal (                  -- one row an opportunity screened
   venue        TEXT NOT NULL,
   contract_id  TEXT NOT NULL,
   as_of        TEXT NOT NULL,          -- moment, UTC
-  horizon_days REAL,
+  horizon_days REAL,                   -- days
   size_usd     REAL NOT NULL,
   net_apy      REAL,                   -- exact, fraction
   edge_usd     REAL,                   -- expected profit or loss, USD
@@ -208,7 +209,7 @@ VIEWS = """
 CREATE VIEW latest_quotes AS
   SELECT contract_id, at, implied_apy, pt_price, yt_price, underlying_apy, liquidity_usd, source.name AS source
   FROM (SELECT *, row_number() OVER (
-          PARTITION BY contract_id ORDER BY at DESC, known_at DESC, source_id DESC) AS place
+          PARTITION BY contract_id ORDER BY feed = 'snapshot' DESC, at DESC, known_at DESC, source_id DESC) AS place
         FROM yield_quote) JOIN source USING (source_id)
   WHERE place = 1;
 

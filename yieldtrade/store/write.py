@@ -1,16 +1,15 @@
-"""Write facts, definitions and results: each in one transaction, all or nothing."""
+"""Write the facts of a parsed file: new ones, and corrections of those stored."""
 
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from yieldtrade.sources.rows import COLUMNS, KEYS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from yieldtrade.sources.rows import FactRow, ListedContract, ParsedFile
 
@@ -24,18 +23,6 @@ class Loaded(NamedTuple):
     added: int
     corrected: int
     seen: bool
-
-
-@contextmanager
-def transaction(conn: sqlite3.Connection) -> Iterator[None]:
-    """Run a block in one transaction that any failure, an interrupt included, undoes."""
-    conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        conn.execute("ROLLBACK")
-        raise
-    conn.execute("COMMIT")
 
 
 def load_parsed(conn: sqlite3.Connection, parsed: ParsedFile, now: str) -> Loaded:
@@ -124,36 +111,3 @@ def _add_listed_contract(conn: sqlite3.Connection, contract: ListedContract, sou
             "source_id": source_id,
         },
     )
-
-
-def start_run(
-    conn: sqlite3.Connection,
-    *,
-    command: str,
-    arguments: dict[str, Any],
-    version: str,
-    as_of: str,
-    now: str,
-    inputs_sha256: str,
-) -> int:
-    """Record the start of a computation and return its number."""
-    cursor = conn.execute(
-        "INSERT INTO run (command, arguments, version, as_of, started_at, inputs_sha256, status) "
-        "VALUES (?, ?, ?, ?, ?, ?, 'running')",
-        (command, json.dumps(arguments, sort_keys=True), version, as_of, now, inputs_sha256),
-    )
-    return int(cursor.lastrowid or 0)
-
-
-def finish_run(conn: sqlite3.Connection, run_id: int, now: str, status: str) -> None:
-    """Record the end of a computation: ``done`` or ``failed``."""
-    conn.execute("UPDATE run SET finished_at = ?, status = ? WHERE run_id = ?", (now, status, run_id))
-
-
-def write_rows(
-    conn: sqlite3.Connection, table: str, run_id: int, columns: Sequence[str], rows: Sequence[Sequence[Any]]
-) -> None:
-    """Write result rows of a run."""
-    names = ", ".join(("run_id", *columns))
-    marks = ", ".join("?" * (len(columns) + 1))
-    conn.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", ((run_id, *row) for row in rows))

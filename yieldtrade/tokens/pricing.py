@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from yieldtrade.elementwise import Bound, Number, OnError, evaluate, not_negative, share
+from yieldtrade.elementwise import Bound, Number, OnError, checked, evaluate, not_negative, share
 from yieldtrade.errors import ExpiredError
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ NOT_EXPIRED = Bound(
 )
 BEFORE_MATURITY = Bound(
     "tau", lambda tau, **_: tau != 0, "years to maturity: the implied yield is undefined at maturity"
+)
+_HAIRCUT = Bound(
+    "haircut", lambda haircut: (haircut > 0) & (haircut <= 1), "of the claim must be above 0 and at most 1"
 )
 YT_BELOW_ONE = Bound("yt", lambda yt, **_: yt < 1, "ST must be below 1")
 
@@ -286,7 +289,7 @@ def synthetic_pt_yield(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redemption:
-    """What one token pays at or after maturity, in ST; numbers, or arrays of one shape."""
+    """What one token pays at or after maturity, in ST; numbers or arrays, as they were given."""
 
     pt: Any
     yt: Any
@@ -309,16 +312,6 @@ def redemption_value(*, haircut: Any, undistributed_yield: Any) -> Redemption:
     DomainError
         A haircut outside (0, 1], a negative yield, a value that is not finite.
     """
-    bounds = (
-        Bound(
-            "haircut", lambda haircut, **_: (haircut > 0) & (haircut <= 1), "must be above 0 and at most 1"
-        ),
-        not_negative("undistributed_yield"),
-    )
-    given = {"haircut": haircut, "undistributed_yield": undistributed_yield}
-    return Redemption(
-        pt=evaluate(lambda _xp, haircut, **_: haircut, bounds, "raise", **given),
-        yt=evaluate(
-            lambda _xp, **both: both["haircut"] * both["undistributed_yield"], bounds, "raise", **given
-        ),
-    )
+    covered = checked("haircut", haircut, _HAIRCUT)
+    owed = checked("undistributed_yield", undistributed_yield, not_negative("undistributed_yield"))
+    return Redemption(pt=covered, yt=covered * owed)

@@ -1,9 +1,9 @@
 """Sensitivities of PT and YT to the implied yield and to time, per token and in ST (tokens.md 5).
 
 ``implied_apy`` r is an effective annual rate, fraction above -1; ``tau`` T is years to maturity, 0 or more.
-Numbers give a float, arrays broadcast to an array of float64. Every function raises ``DomainError`` for a value
-that is not finite, a yield at or below -1 or a result too large to represent, and ``ExpiredError`` for ``tau``
-below 0; ``on_error="nan"`` returns NaN there instead. The Macaulay duration of a PT is ``tau`` itself.
+Numbers give a float, arrays broadcast to an array of float64. Every function raises ``DomainError`` for a
+value that is not finite, a yield at or below -1 or a result too large to represent, and ``ExpiredError`` for
+``tau`` below 0; ``on_error="nan"`` returns NaN there instead. The Macaulay duration of a PT is ``tau``.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def convexity(implied_apy: ArrayLike, tau: ArrayLike, *, on_error: OnError = ...
 def convexity(implied_apy: Any, tau: Any, *, on_error: OnError = "raise") -> Any:
     """Convexity of a PT, ``C = T*(T+1)/(1+r)^2`` in ``dPT/PT = -D*dr + C*dr^2/2``."""
     return evaluate(
-        lambda _xp, implied_apy, tau: tau * (tau + 1.0) / (1.0 + implied_apy) ** 2,
+        lambda _xp, implied_apy, tau: tau / (1.0 + implied_apy) * (tau + 1.0) / (1.0 + implied_apy),
         _BOUNDS,
         on_error,
         implied_apy=implied_apy,
@@ -164,7 +164,7 @@ def elasticity(implied_apy: Any, tau: Any, *, on_error: OnError = "raise") -> An
 
 
 def _elasticity(xp: Any, implied_apy: Any, tau: Any) -> Any:
-    # With L = ln(1+r) the formula is [r/L] * [T*L / (1 - e^(-T*L))] * e^(-T*L) / (1+r): each bracket tends to 1.
+    # With L = ln(1+r) it is [r/L] * [T*L / (1 - e^(-T*L))] * e^(-T*L) / (1+r), and each bracket tends to 1.
     log_growth = xp.log1p(implied_apy)
     exponent = tau * log_growth
     yield_over_log = ratio(xp, implied_apy, log_growth, at_zero=1.0)

@@ -1,0 +1,242 @@
+"""A market made by hand: one venue with margin, one without, one lender, and forecasts from given samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from yieldtrade.market import (
+    Contract,
+    DailySeries,
+    LendingRate,
+    MarketView,
+    Parameter,
+    Pool,
+    Terms,
+    Venue,
+    YieldQuote,
+)
+
+AS_OF = datetime(2026, 3, 2, tzinfo=UTC)
+RATEX = {
+    "trading_fee": 0.001,
+    "yield_fee_base": "none",
+    "accrual_entitlement": "full_epoch",
+    "initial_collateral_ratio": 1.10,
+    "maintenance_collateral_ratio": 1.05,
+    "leverage_buffer": 1.01,
+    "max_leverage": 10.0,
+    "margin_accrues": True,
+    "pt_management_fee": 0.05,
+}
+SPOT = {"trading_fee": 0.002, "yield_fee_base": "yt_only", "yield_fee": 0.05}
+LENDER = {
+    "pt_max_ltv": 0.85,
+    "pt_liquidation_ltv": 0.90,
+    "pt_oracle_discount": 0.25,
+    "flash_fee": 0.0,
+    "borrow_apy_sd": 0.03,
+}
+
+
+def terms(owner, values):
+    """Terms of an owner from a plain mapping."""
+    return Terms(
+        owner=owner,
+        parameters=MappingProxyType(
+            {
+                name: Parameter(
+                    name=name,
+                    value=value,
+                    unit="",
+                    valid_from=datetime(2025, 1, 1, tzinfo=UTC),
+                    basis="assumed",
+                    source="by hand",
+                )
+                for name, value in values.items()
+            }
+        ),
+    )
+
+
+def series(name, days, values, last=AS_OF):
+    """A daily series that ends on the day before ``last``."""
+    end = np.datetime64(last.date(), "D")
+    return DailySeries(
+        name=name,
+        unit="fraction",
+        days=np.arange(end - days, end),
+        values=np.asarray(values, dtype=float),
+        quality=("ok",) * days,
+    )
+
+
+@dataclass
+class Facts:
+    """A store in memory."""
+
+    venues: dict = field(default_factory=dict)
+    listed: dict = field(default_factory=dict)
+    quotes: list = field(default_factory=list)
+    rates: dict = field(default_factory=dict)
+    histories: dict = field(default_factory=dict)
+    prices: dict = field(default_factory=dict)
+    pools: dict = field(default_factory=dict)
+
+    def contract_ids(self):
+        return tuple(sorted(self.listed))
+
+    def contract(self, contract_id):
+        return self.listed.get(contract_id)
+
+    def contracts(self):
+        return tuple(self.listed[name] for name in sorted(self.listed))
+
+    def venue(self, venue_id):
+        return self.venues.get(venue_id)
+
+    def venue_ids(self):
+        return tuple(sorted(self.venues))
+
+    def pool(self, pool_id):
+        return self.pools.get(pool_id)
+
+    def pool_ids(self):
+        return tuple(sorted(self.pools))
+
+    def latest_quotes(self, contract_id):
+        return {quote.contract_id: quote for quote in self.quotes if contract_id in (None, quote.contract_id)}
+
+    def quote_history(self, contract_id):
+        return tuple(quote for quote in self.quotes if quote.contract_id == contract_id)
+
+    def panel(self, venue_id):
+        return tuple(quote for quote in self.quotes if self.listed[quote.contract_id].venue_id == venue_id)
+
+    def pool_series(self, pool_id, name):
+        return self.prices.get(name) or series(name, 0, [])
+
+    def asset_prices(self, asset):
+        return self.prices.get(asset) or series(asset, 0, [])
+
+    def lending(self, venue_id, asset):
+        return self.rates.get((venue_id, asset))
+
+    def underlying_history(self, underlying):
+        return self.histories.get(underlying) or series(underlying, 0, [])
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A forecast made by hand."""
+
+    samples: np.ndarray
+    start: datetime
+    end: datetime
+    known_fraction: float = 0.0
+    model_version: str = "by-hand-1"
+    input_hash: str = "0"
+    definition: str = "made by hand"
+
+    @property
+    def mean_apy(self):
+        return float(self.samples.mean())
+
+    @property
+    def sd_apy(self):
+        return float(self.samples.std())
+
+
+class World:
+    """Builds a view step by step."""
+
+    def __init__(self):
+        self.as_of = AS_OF
+        self.facts = Facts()
+        self.add_venue("margin", RATEX)
+        self.add_venue("spot", SPOT)
+        self.add_venue("kamino", LENDER)
+        self.facts.rates["kamino_main", "USDC"] = LendingRate(
+            venue_id="kamino_main",
+            asset="USDC",
+            at=AS_OF - timedelta(hours=1),
+            supply_apy=0.05,
+            borrow_apy=0.09,
+            supply_usd=4e8,
+            borrow_usd=3e8,
+            source="by hand",
+        )
+
+    def add_venue(self, venue_id, values):
+        self.facts.venues[venue_id] = Venue(venue_id=venue_id, name=venue_id, terms=terms(venue_id, values))
+
+    def add_pool(self, pool_id):
+        self.facts.pools[pool_id] = Pool(pool_id=pool_id, name=pool_id, terms=terms(pool_id, {}), changes=())
+
+    def add(self, contract_id, *, venue="margin", underlying="UND", days=91.25, implied=0.30, clock="wall", **more):
+        """List a contract and quote it daily for four weeks, the last time an hour ago."""
+        values = {p.name: p.value for p in self.facts.venues[venue].terms.parameters.values()}
+        values.update(more.pop("terms", {"base_asset": "USD"}))
+        for name in more.pop("without", ()):
+            values.pop(name, None)
+        self.facts.listed[contract_id] = Contract(
+            contract_id=contract_id,
+            venue_id=venue,
+            underlying=underlying,
+            maturity=AS_OF + timedelta(days=days),
+            clock=clock,
+            terms=terms(contract_id, values),
+            **{name: more.pop(name) for name in ("figures",) if name in more},
+        )
+        wobble = more.pop("wobble", 0.02)
+        age = more.pop("age_days", 1 / 24)
+        for back in reversed(range(more.pop("quotes", 28))):
+            level = implied * (1.0 + wobble * np.sin(1.7 * back)) if back else implied
+            self.quote(contract_id, AS_OF - timedelta(days=back + age), level, **more)
+        return self
+
+    def quote(self, contract_id, at, implied, *, liquidity=1e6, price=1.0, underlying_apy=None):
+        self.facts.quotes.append(
+            YieldQuote(
+                contract_id=contract_id,
+                at=at,
+                implied_apy=implied,
+                pt_price=None,
+                yt_price=None,
+                underlying_apy=underlying_apy,
+                liquidity_usd=liquidity,
+                underlying_price_usd=price,
+                kind="market",
+                source="by hand",
+            )
+        )
+
+    def view(self):
+        return MarketView(as_of=self.as_of, facts=self.facts)
+
+
+def normal_forecaster(mean=0.34, sd=0.06, count=4000, seed=5):
+    """A forecaster whose samples have exactly this mean and standard deviation."""
+    draws = np.random.default_rng(seed).standard_normal(count)
+    draws = (draws - draws.mean()) / draws.std()
+
+    def forecast(underlying, start, end):  # noqa: ARG001 - one distribution for every underlying
+        return Forecast(samples=mean + sd * draws, start=start, end=end)
+
+    return forecast
+
+
+@pytest.fixture
+def world():
+    """An empty market."""
+    return World()
+
+
+@pytest.fixture
+def forecaster():
+    """Build forecasters from a mean and a standard deviation."""
+    return normal_forecaster

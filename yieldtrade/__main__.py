@@ -1,0 +1,5 @@
+"""``python -m yieldtrade``."""
+
+from yieldtrade.cli.main import main
+
+main()

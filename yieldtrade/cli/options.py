@@ -1,0 +1,223 @@
+"""Options that several commands share, and the types of what is typed."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from yieldtrade.conventions import parse_instant
+from yieldtrade.errors import DomainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from yieldtrade.market import MarketView, ParameterValue
+    from yieldtrade.report.output import Column, Form
+    from yieldtrade.store import Store
+
+# Above this a rate was almost surely typed as a percentage.
+LARGEST_RATE = 30.0
+SUSPICIOUS_RATE = 1.5
+
+
+class Rate(click.ParamType[float]):
+    """An annual rate: a fraction (0.35), or a percentage with its sign (35%)."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a rate; refuse what is not a finite number or is surely a percentage."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        percent = text.endswith("%")
+        try:
+            rate = float(text.removesuffix("%").replace("_", "x"))
+        except ValueError:
+            self.fail(f"{value!r} is not a rate; write a fraction (0.35) or a percentage (35%)", param, ctx)
+        if not math.isfinite(rate):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        if percent:
+            return rate / 100
+        if abs(rate) > LARGEST_RATE:
+            self.fail(
+                f"{value} is {rate:.0%} a year; rates are fractions: {rate / 100:g}, or {rate:g}%", param, ctx
+            )
+        if abs(rate) > SUSPICIOUS_RATE:
+            click.echo(f"warning: {value} is {rate:.0%} a year; write {rate:g}% for percent", err=True)
+        return rate
+
+
+class Number(click.ParamType[float]):
+    """A finite number."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number; refuse NaN and infinities."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+class Moment(click.ParamType[datetime]):
+    """A date (its start, 00:00 UTC) or a time with its zone."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read a moment."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_instant(str(value))
+        except DomainError as error:
+            self.fail(str(error), param, ctx)
+
+
+RATE, NUMBER, MOMENT = Rate(), Number(), Moment()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """How a command writes its result."""
+
+    form: Form
+    columns: str | None
+    headers: bool
+
+    def write(self, records: Sequence[Any], columns: Sequence[Column], *, alone: bool = False) -> None:
+        """Write records to standard output in the form asked for; ``alone`` makes JSON an object, not a list."""
+        from yieldtrade.report.output import chosen, render
+
+        picked = chosen(columns, self.columns)
+        render(
+            records,
+            picked,
+            self.form,
+            sys.stdout,
+            headers=self.headers,
+            all_keys=self.columns is None,
+            alone=alone,
+        )
+
+    @property
+    def for_a_person(self) -> bool:
+        """Say whether a person reads the result on a terminal, or asked for a table."""
+        stream = sys.stdout
+        return self.columns is None and (self.form == "table" or (self.form == "auto" and stream.isatty()))
+
+
+def output_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json --jsonl --csv --table --columns --no-headers``, handed over as one ``output``."""
+    import functools
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        forms = [form for form in ("json", "jsonl", "csv", "table") if options.pop(f"form_{form}")]
+        if len(forms) > 1:
+            raise click.UsageError(f"choose one of --{' and --'.join(forms)}")
+        output = Output(
+            form=cast("Form", forms[0] if forms else "auto"),
+            columns=options.pop("columns"),
+            headers=not options.pop("no_headers"),
+        )
+        return function(*args, output=output, **options)
+
+    for decorate in (
+        click.option("--no-headers", is_flag=True, help="Leave out the heading line of tables."),
+        click.option("--columns", metavar="NAMES", help="Only these columns, comma-separated."),
+        click.option("--table", "form_table", is_flag=True, help="A table, also in a pipe."),
+        click.option("--csv", "form_csv", is_flag=True, help="Comma-separated values."),
+        click.option("--jsonl", "form_jsonl", is_flag=True, help="One JSON object a line."),
+        click.option("--json", "form_json", is_flag=True, help="JSON, full precision, null for missing."),
+    ):
+        wrapped = decorate(wrapped)
+    return wrapped
+
+
+def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--db`` and ``--as-of``."""
+    for decorate in (
+        click.option(
+            "--as-of",
+            type=MOMENT,
+            envvar="YIELDTRADE_AS_OF",
+            help="Use only what was known at this date (00:00 UTC) or time.",
+        ),
+        db_option,
+    ):
+        function = decorate(function)
+    return function
+
+
+db_option = click.option(
+    "--db",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="YIELDTRADE_DB",
+    help="The database file; by default in your application folder.",
+)
+
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="OWNER.NAME=VALUE",
+    help="State a parameter of a venue, contract or pool, as kamino.pt_max_ltv=0.8.",
+)
+
+
+@contextmanager
+def opened(db: Path | None) -> Iterator[Store]:
+    """Open the database, telling on standard error if it has to be made."""
+    from yieldtrade.store import open_store
+
+    with open_store(db, notify=note) as store:
+        yield store
+
+
+def note(line: str) -> None:
+    """Write a note to standard error."""
+    click.echo(line, err=True)
+
+
+def warn(line: str) -> None:
+    """Write a warning to standard error."""
+    click.echo(f"warning: {line}", err=True)
+
+
+def stated(view: MarketView, settings: Sequence[str]) -> MarketView:
+    """Return a view with the parameters given as ``OWNER.NAME=VALUE``."""
+    terms: dict[str, ParameterValue] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not (equals and key.strip() and value.strip()):
+            raise click.UsageError(f"--set {setting}: write it as OWNER.NAME=VALUE")
+        terms[key.strip()] = _parameter(value.strip())
+    return view.with_terms(terms) if terms else view
+
+
+def _parameter(text: str) -> ParameterValue:
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return text
+    if not math.isfinite(number):
+        raise click.UsageError(f"--set: {text!r} is not a finite number")
+    return number
+
+
+def age_days(moment: datetime, as_of: datetime | None) -> float:
+    """Days from ``moment`` to the moment asked for, or to now where none was."""
+    return ((as_of or datetime.now(UTC)) - moment).total_seconds() / 86_400

@@ -1,0 +1,54 @@
+"""What a store offers to a view; imported by type checkers only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from yieldtrade.market import Contract, DailySeries, LendingRate, Pool, Venue, YieldQuote
+
+
+class Facts(Protocol):
+    """What a store offers to a view: every answer is of one moment and never changes."""
+
+    def contract_ids(self) -> tuple[str, ...]:
+        """Names of all contracts known, in order."""
+
+    def contract(self, contract_id: str) -> Contract | None:
+        """One contract with its venue's terms folded in."""
+
+    def contracts(self) -> tuple[Contract, ...]:
+        """All contracts, in order of name."""
+
+    def venue(self, venue_id: str) -> Venue | None:
+        """One venue."""
+
+    def venue_ids(self) -> tuple[str, ...]:
+        """Names of all venues."""
+
+    def pool(self, pool_id: str) -> Pool | None:
+        """One pool."""
+
+    def pool_ids(self) -> tuple[str, ...]:
+        """Names of all pools."""
+
+    def latest_quotes(self, contract_id: str | None) -> dict[str, YieldQuote]:
+        """Last market quote of one contract, or of each."""
+
+    def quote_history(self, contract_id: str) -> tuple[YieldQuote, ...]:
+        """Every market quote of a contract, oldest first."""
+
+    def panel(self, venue_id: str) -> tuple[YieldQuote, ...]:
+        """Every market quote of a venue, by contract and time."""
+
+    def pool_series(self, pool_id: str, series: str) -> DailySeries:
+        """One daily series of a pool."""
+
+    def asset_prices(self, asset: str) -> DailySeries:
+        """Daily closes of an asset in USD."""
+
+    def lending(self, venue_id: str, asset: str) -> LendingRate | None:
+        """Last known rates of an asset at a lending venue."""
+
+    def underlying_history(self, underlying: str) -> DailySeries:
+        """Daily published yield of an underlying."""

@@ -1,0 +1,134 @@
+"""The regression a reader can use by hand: ``log(APR/share) = a + b log V - c log A`` (forecast.md 3, 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from yieldtrade.errors import MissingDataError
+from yieldtrade.forecast.har import dot, least_squares
+from yieldtrade.forecast.table import Coefficient, Regression
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from yieldtrade.forecast.data import PoolHistory
+    from yieldtrade.forecast.target import Target
+
+LEAST_WEEKS = 8
+# The level is taken from the last weeks, the slopes from all.
+LEVEL_WEEKS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Card:
+    """``log(APR/share) = level + b log V - c log A + e`` on weekly means of daily volume V and TVL A.
+
+    ``a`` is the mean intercept of the basis alive, ``level`` that of its last four weeks; ``residuals`` are
+    about ``a``.
+    """
+
+    a: float
+    b: float
+    c: float
+    level: float
+    residuals: NDArray[np.float64]
+
+    def log_rate(self, log_volume: NDArray[np.float64], log_tvl: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``log(APR/share)`` at given volume and TVL."""
+        return np.asarray(self.level + self.b * log_volume - self.c * log_tvl)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApyModel:
+    """The card with its table; ``level`` is the intercept of the last four weeks."""
+
+    fit: Regression
+    level: float
+    card: Card
+
+
+def fit_card(target: Target) -> Card | None:
+    """Estimate the card on every known week, with an intercept for each fee basis; None with too few weeks."""
+    size = np.column_stack([np.log(target.volume), -np.log(target.tvl)])
+    groups = [
+        np.flatnonzero(np.isfinite(series) & np.isfinite(size).all(axis=1))
+        for series in (target.level, target.computed_other)
+    ]
+    alive = groups[0]
+    if not len(alive) or sum(map(len, groups)) < LEAST_WEEKS:
+        return None
+    x = np.concatenate([size[rows] - size[rows].mean(axis=0) for rows in groups if len(rows)])
+    y = np.concatenate(
+        [
+            series[rows] - series[rows].mean()
+            for series, rows in zip((target.level, target.computed_other), groups, strict=True)
+            if len(rows)
+        ]
+    )
+    slopes = least_squares(x, y)
+    intercepts = target.level[alive] - dot(size[alive], slopes)
+    return Card(
+        a=float(intercepts.mean()),
+        b=float(slopes[0]),
+        c=float(slopes[1]),
+        level=float(intercepts[-LEVEL_WEEKS:].mean()),
+        residuals=y - dot(x, slopes),
+    )
+
+
+def fit_apy_model(history: PoolHistory) -> ApyModel:
+    """Fit the card and report it with Newey-West errors (4 weeks).
+
+    Raises
+    ------
+    MissingDataError
+        Fewer than eight weeks have yield, volume and TVL.
+    """
+    from statsmodels.regression.linear_model import OLS
+
+    from yieldtrade.forecast.target import build_target
+
+    target = build_target(history)
+    card = fit_card(target)
+    if card is None:
+        raise MissingDataError(
+            f"{history.pool.pool_id}: fewer than {LEAST_WEEKS} weeks with yield, volume and TVL are known as of "
+            f"{history.as_of:%Y-%m-%d}; load more with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
+        )
+    y, x = _table_rows(target)
+    fitted = OLS(y, x).fit(cov_type="HAC", cov_kwds={"maxlags": LEVEL_WEEKS})
+    errors = [float(error) for error in fitted.bse]
+    spread = float(((y - y.mean()) ** 2).sum())
+    return ApyModel(
+        fit=Regression(
+            equation="log(APR/share) = a + b log V - c log A + basis + e",
+            errors=f"Newey-West, {LEVEL_WEEKS} weeks",
+            coefficients=tuple(
+                Coefficient(name=name, estimate=value, std_error=error)
+                for name, value, error in zip(
+                    ("a", "b", "c"), (card.a, card.b, card.c), errors[:3], strict=True
+                )
+            ),
+            r_squared=1.0 - float((fitted.resid**2).sum()) / spread if spread > 0 else 1.0,
+            rows=len(y),
+        ),
+        level=card.level,
+        card=card,
+    )
+
+
+def _table_rows(target: Target) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the same rows as a regression with a dummy for the other basis."""
+    y, x = [], []
+    for dummy, series in enumerate((target.level, target.computed_other)):
+        size = np.column_stack(
+            [np.ones(len(series)), np.log(target.volume), -np.log(target.tvl), np.full(len(series), dummy)]
+        )
+        rows = np.isfinite(series) & np.isfinite(size).all(axis=1)
+        y.append(series[rows])
+        x.append(size[rows])
+    stacked = np.concatenate(x)
+    return np.concatenate(y), stacked if stacked[:, 3].any() else stacked[:, :3]

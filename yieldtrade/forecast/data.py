@@ -1,0 +1,254 @@
+"""The daily history of a pool as a forecast sees it: one unbroken calendar, NaN where nothing is known.
+
+A figure of day d is known when d is over; the TVL dated d is the state at the start of d, so it is known then
+and stands behind the fees of d (warning W4 of the bundled history).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from yieldtrade.conventions import utc
+from yieldtrade.errors import DataError, DomainError, MissingDataError
+from yieldtrade.forecast.periods import day_of, start_of
+from yieldtrade.market import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from yieldtrade.market import DailySeries, MarketView, Parameter
+
+VOLUME, TVL, MEASURED = "volume_usd", "tvl_usd", "underlying_apy"
+GROSS, POSITION, CLOSE = "gross_fees_usd", "position_fees_usd", "close_fees_usd"
+SERIES = (VOLUME, TVL, GROSS, POSITION, CLOSE, MEASURED)
+FEES = (GROSS, POSITION, CLOSE)
+UNCERTAIN = "shifted_uncertain"
+
+LEAST_USABLE_DAYS = 60
+LARGEST_MISSING_SHARE = 0.10
+# A hole longer than this is not a day that is missing but a series that was not there.
+LONGEST_HOLE_DAYS = 28
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PoolHistory:
+    """Everything a forecast reads of one pool, as known at ``as_of``.
+
+    Parameters
+    ----------
+    pool
+        The pool with its dated parameters known at ``as_of``.
+    as_of
+        The moment, aware UTC.
+    days
+        Every UTC day from the first figure to the last, shape (n,).
+    values
+        One array of shape (n,) by series name, NaN where the day is missing; USD, the measured yield a
+        fraction.
+    quality
+        How the volume and the measured yield of a day came about, by series name; empty where missing.
+    """
+
+    pool: Pool
+    as_of: datetime
+    days: NDArray[np.datetime64]
+    values: Mapping[str, NDArray[np.float64]]
+    quality: Mapping[str, NDArray[np.str_]]
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    def last_day(self, *series: str) -> np.datetime64 | None:
+        """Return the last day on which any of the series is known, or None."""
+        known = np.logical_or.reduce([np.isfinite(self.values[name]) for name in series])
+        return self.days[np.flatnonzero(known)[-1]] if known.any() else None
+
+    def by_day(self) -> NDArray[np.bool_]:
+        """Say which volumes may be used day by day; the rest hold in a mean of a week only (W2)."""
+        return np.asarray(np.isfinite(self.values[VOLUME]) & (self.quality[VOLUME] != UNCERTAIN))
+
+    def usable(self) -> NDArray[np.bool_]:
+        """Say on which days volume, fees of some kind and TVL are all known."""
+        fees = np.logical_or.reduce([np.isfinite(self.values[name]) for name in FEES])
+        return np.asarray(fees & np.isfinite(self.values[VOLUME]) & np.isfinite(self.values[TVL]))
+
+    def pool_share(self) -> NDArray[np.float64]:
+        """Return the share of fees that went to the pool, by day, from the dated parameters.
+
+        Raises
+        ------
+        MarketDefinitionError
+            No share is known for the first day.
+        """
+        share = np.full(len(self), np.nan)
+        for valid_from, parameters in self.pool.changes:
+            if "fees.pool_share" in parameters:
+                share[self.days >= day_of(valid_from)] = float(parameters["fees.pool_share"].value)
+        if np.isnan(share[0]):
+            share[np.isnan(share)] = self.pool.terms_at(start_of(self.days[0])).number("fees.pool_share")
+        return share
+
+    def cut(self, moment: datetime) -> PoolHistory:
+        """Return the history as it stood at an earlier moment: equal to one built from a view of then.
+
+        Every figure is taken to have been available when its day was over (the TVL: when it began).
+
+        Raises
+        ------
+        DomainError
+            ``moment`` is later than the history's own.
+        MissingDataError
+            Nothing was known by then.
+        """
+        when = utc(moment)
+        if when > self.as_of:
+            raise DomainError(f"moment = {when} is later than the history's as_of = {self.as_of}")
+        today = day_of(when)
+        last = {name: today if name == TVL else today - _DAY for name in SERIES}
+        kept = {name: np.where(self.days <= last[name], self.values[name], np.nan) for name in SERIES}
+        return _trimmed(pool_at(self.pool, when), when, self.days, kept, self.quality)
+
+
+def pool_history(view: MarketView, pool_id: str = "JLP") -> PoolHistory:
+    """Read the daily history of a pool from a view.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such pool.
+    MissingDataError
+        Nothing is stored of it.
+    DataError
+        Fees, volume, TVL or yield of a day are not positive numbers.
+    """
+    pool = view.pool(pool_id)
+    found = {name: view.pool_series(pool.pool_id, name) for name in SERIES}
+    for name, series in found.items():
+        _check_positive(pool.pool_id, name, series)
+    some = [series.days for series in found.values() if len(series)]
+    if not some:
+        raise _nothing(pool.pool_id, view.as_of)
+    days = np.arange(min(day[0] for day in some), max(day[-1] for day in some) + _DAY)
+    values = {name: _on(days, series.days, series.values, np.nan) for name, series in found.items()}
+    quality = {
+        name: _on(days, found[name].days, np.array(found[name].quality, dtype="U20"), "")
+        for name in (VOLUME, MEASURED)
+    }
+    return _trimmed(pool, view.as_of, days, values, quality)
+
+
+def check_usable(history: PoolHistory) -> None:
+    """Refuse a history too short or too full of holes to forecast from (forecast.md 9).
+
+    Raises
+    ------
+    MissingDataError
+        Fewer than 60 usable days, or more than a tenth of the days of a series missing.
+    """
+    count = int(history.usable().sum())
+    if count < LEAST_USABLE_DAYS:
+        known = ", ".join(
+            f"{name} {int(np.isfinite(history.values[name]).sum())}" for name in SERIES if name != MEASURED
+        )
+        raise MissingDataError(
+            f"{history.pool.pool_id}: {count} usable days as of {history.as_of:%Y-%m-%d}, "
+            f"{LEAST_USABLE_DAYS} are needed: days with {VOLUME}, {TVL} and one of {', '.join(FEES)} "
+            f"(known days: {known}); load more with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
+        )
+    for name, share in missing_shares(history).items():
+        if share > LARGEST_MISSING_SHARE:
+            raise MissingDataError(
+                f"{history.pool.pool_id}: {share:.1%} of the days of {name} are missing, at most "
+                f"{LARGEST_MISSING_SHARE:.0%} may be; load them with `yieldtrade load FILE`"
+            )
+
+
+def missing_shares(history: PoolHistory) -> dict[str, float]:
+    """Return the share of days missing from volume, TVL and fees between their first and last known day.
+
+    Holes longer than ``LONGEST_HOLE_DAYS`` are not counted: there the series did not exist.
+    """
+    fees = np.logical_or.reduce([np.isfinite(history.values[name]) for name in FEES])
+    known = {VOLUME: np.isfinite(history.values[VOLUME]), TVL: np.isfinite(history.values[TVL]), "fees": fees}
+    return {name: _missing_share(np.flatnonzero(mask)) for name, mask in known.items()}
+
+
+def pool_at(pool: Pool, moment: datetime) -> Pool:
+    """Return a pool as it was known at ``moment``: later change sets dropped, the user's own terms kept."""
+    own = {name: term for name, term in pool.terms.parameters.items() if term != _folded(pool).get(name)}
+    changes = tuple(change for change in pool.changes if change[0] <= moment)
+    dated = Pool(pool_id=pool.pool_id, name=pool.name, terms=pool.terms, changes=changes)
+    terms = dated.terms_at(moment).overlaid(pool.pool_id, own)
+    return Pool(pool_id=pool.pool_id, name=pool.name, terms=terms, changes=changes)
+
+
+def _folded(pool: Pool) -> dict[str, Parameter]:
+    folded: dict[str, Parameter] = {}
+    for _, parameters in pool.changes:
+        folded.update(parameters)
+    return folded
+
+
+def _missing_share(known: NDArray[np.int64]) -> float:
+    holes = np.diff(known) - 1
+    missing = int(holes[holes <= LONGEST_HOLE_DAYS].sum())
+    return missing / (missing + len(known)) if len(known) else 0.0
+
+
+def _on(
+    days: NDArray[np.datetime64], at: NDArray[np.datetime64], values: NDArray[np.generic], absent: float | str
+) -> NDArray[np.generic]:
+    placed = np.full(len(days), absent, dtype=values.dtype if len(values) else type(absent))
+    placed[(at - days[0]).astype(np.int64)] = values
+    return placed
+
+
+def _trimmed(
+    pool: Pool,
+    as_of: datetime,
+    days: NDArray[np.datetime64],
+    values: Mapping[str, NDArray[np.float64]],
+    quality: Mapping[str, NDArray[np.str_]],
+) -> PoolHistory:
+    """Drop the days before the first figure and after the last."""
+    known = np.flatnonzero(np.logical_or.reduce([np.isfinite(values[name]) for name in SERIES]))
+    if not len(known):
+        raise _nothing(pool.pool_id, as_of)
+    span = slice(known[0], known[-1] + 1)
+    kept = {name: values[name][span] for name in SERIES}
+    words = {
+        name: np.where(np.isfinite(kept[name]), words[span], "") for name, words in quality.items()
+    }
+    return PoolHistory(
+        pool=pool,
+        as_of=as_of,
+        days=days[span],
+        values=MappingProxyType(kept),
+        quality=MappingProxyType(words),
+    )
+
+
+def _check_positive(pool_id: str, name: str, series: DailySeries) -> None:
+    bad = np.flatnonzero(~(np.isfinite(series.values) & (series.values > 0)))
+    if len(bad):
+        raise DataError(
+            f"{pool_id} {name} of {series.days[bad[0]]} = {series.values[bad[0]]!r} is not a positive number "
+            f"({len(bad)} such days): correct the row, or leave it empty if the figure is not known"
+        )
+    if len(series) > 1 and not (np.diff(series.days) > np.timedelta64(0, "D")).all():
+        raise DataError(f"{pool_id} {name}: the days are not in order, each once")
+
+
+def _nothing(pool_id: str, as_of: datetime) -> MissingDataError:
+    return MissingDataError(
+        f"no history of {pool_id} is known as of {as_of:%Y-%m-%d %H:%M} UTC; load it with "
+        "`yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
+    )

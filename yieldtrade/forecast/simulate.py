@@ -1,0 +1,375 @@
+"""Paths of volume, fees, TVL and yield, all drawn together (forecast.md 4).
+
+Shocks come in blocks of seven days from the record: volume, fee rate, TVL and ratio of one block stem from the
+same days, turned so that weekdays meet. Days already known are fixed; only the rest is drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from yieldtrade.conventions import DAYS_PER_YEAR
+from yieldtrade.errors import MissingDataError
+from yieldtrade.forecast.data import FEES, TVL, VOLUME
+from yieldtrade.forecast.fees import fee_line
+from yieldtrade.forecast.har import ANCHOR, LAGS, fit_har
+from yieldtrade.forecast.periods import DAYS
+from yieldtrade.forecast.ratio import GAIN, TAIL
+from yieldtrade.forecast.tvl import fit_tvl_model
+from yieldtrade.forecast.volume import volume_har
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from yieldtrade.forecast.data import PoolHistory
+    from yieldtrade.forecast.fees import FeeLine
+    from yieldtrade.forecast.har import Har
+    from yieldtrade.forecast.target import Target
+    from yieldtrade.forecast.tvl import TvlModel
+
+_BPS = 1e4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """What the user assumes of the days to come in place of the models; None leaves the model.
+
+    Parameters
+    ----------
+    cap_usd
+        AUM limit, USD.
+    volume_usd
+        Volume of every day, USD.
+    pool_share
+        Share of fees that goes to the pool.
+    fee_bps
+        Fees over volume, bps.
+    """
+
+    cap_usd: float | None = None
+    volume_usd: float | None = None
+    pool_share: float | None = None
+    fee_bps: float | None = None
+
+    def replaces_model(self) -> bool:
+        """Say whether the past errors of the models no longer speak for the forecast."""
+        return self != WhatIf()
+
+
+class Models(NamedTuple):
+    """The fitted models of one moment."""
+
+    volume: Har
+    fees: FeeLine
+    rate: Har
+    tvl: TvlModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Paths:
+    """Simulated periods; arrays of shape (periods, paths), path i is one world throughout.
+
+    Parameters
+    ----------
+    first
+        Number of the first period.
+    days_known
+        Days of each period on which volume, fees and TVL are all known.
+    log_apr
+        ``log APR`` of the pool's yield.
+    known
+        Which periods' yield is known rather than simulated.
+    volume, fees
+        Sums over the period, USD.
+    tvl
+        Mean over the period, USD.
+    """
+
+    first: int
+    days_known: NDArray[np.int64]
+    log_apr: NDArray[np.float64]
+    known: NDArray[np.bool_]
+    volume: NDArray[np.float64]
+    fees: NDArray[np.float64]
+    tvl: NDArray[np.float64]
+
+
+def fit_models(history: PoolHistory, target: Target) -> Models:
+    """Fit every model of one moment."""
+    line = fee_line(history, target)
+    return Models(
+        volume=volume_har(history),
+        fees=line,
+        rate=fit_har(line.residuals, history.by_day()),
+        tvl=fit_tvl_model(history),
+    )
+
+
+def first_unknown(history: PoolHistory, target: Target) -> int:
+    """Return the number of the first period that is not known day by day to its end."""
+    ends = [history.last_day(VOLUME), history.last_day(*FEES), history.last_day(TVL)]
+    return target.calendar.number(min(day for day in ends if day is not None) + np.timedelta64(1, "D"))
+
+
+def simulate(
+    history: PoolHistory,
+    target: Target,
+    models: Models,
+    *,
+    periods: range,
+    paths: int,
+    seed: tuple[int, ...],
+    what_if: WhatIf,
+) -> Paths:
+    """Simulate the periods numbered ``periods``.
+
+    Parameters
+    ----------
+    history, target, models
+        What is known at one moment.
+    periods
+        Numbers of the periods, without gaps; the first starts no later than the first unknown day.
+    paths
+        Number of paths.
+    seed
+        Seed of the generator; same seed, same history: the same numbers.
+    what_if
+        The user's own assumptions.
+    """
+    rng = np.random.Generator(np.random.PCG64(seed))
+    first = target.calendar.first_day(periods.start)
+    days = first + np.arange(DAYS * len(periods))
+    blocks = _Blocks(history, target, models)
+    shocks = blocks.draw(rng, days, paths)
+    seen = _Seen(history, target, days)
+    volume = _volume_paths(history, models, shocks.volume, seen, what_if)
+    fees = _fee_paths(history, models, rng, shocks.rate, volume, seen, what_if)
+    tvl = _tvl_paths(history, models, shocks.tvl, days, seen, what_if)
+    share = _share_ahead(history, days, what_if)
+    weekly = _Weekly(len(periods), paths)
+    flow = weekly.total(share[:, None] * fees)
+    stock = weekly.total(tvl) / DAYS
+    log_apr = np.log(DAYS_PER_YEAR / DAYS * flow / stock)
+    log_apr += _ratio_paths(target, shocks.ratio, blocks.weekly_sd)
+    known = _fix_known(target, periods, log_apr)
+    return Paths(
+        first=periods.start,
+        days_known=seen.all_known.reshape(-1, DAYS).sum(axis=1),
+        log_apr=log_apr,
+        known=known,
+        volume=weekly.total(volume),
+        fees=weekly.total(fees) * _definition_error(history, target, rng, paths),
+        tvl=stock,
+    )
+
+
+class _Shocks(NamedTuple):
+    volume: NDArray[np.float64]
+    rate: NDArray[np.float64]
+    tvl: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+
+
+class _Blocks:
+    """Every run of seven days on which all daily residuals are known."""
+
+    def __init__(self, history: PoolHistory, target: Target, models: Models) -> None:
+        daily = np.stack([models.volume.residuals, models.rate.residuals, models.tvl.residuals])
+        windows = np.lib.stride_tricks.sliding_window_view(daily, DAYS, axis=1)
+        starts = np.flatnonzero(np.isfinite(windows).all(axis=(0, 2)))
+        if not len(starts):
+            raise MissingDataError(
+                f"{history.pool.pool_id}: no seven days in a row with volume, fees and TVL to learn from as of "
+                f"{history.as_of:%Y-%m-%d}; load more with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
+            )
+        self._daily, self._starts = daily, starts
+        self._weekday = (history.days[starts].astype(np.int64)) % DAYS
+        # the ratio of the period that holds the middle of the block
+        middle = target.calendar.numbers(history.days[starts + DAYS // 2]) - target.first
+        self.weekly_sd = float(windows[1][starts].mean(axis=1).std())
+        self._ratio = target.ratio
+        known = target.ratio.residuals if target.ratio is not None else np.full(len(target.share), np.nan)
+        self._block_ratio = known[np.clip(middle, 0, len(known) - 1)]
+
+    def draw(self, rng: np.random.Generator, days: NDArray[np.datetime64], paths: int) -> _Shocks:
+        """Draw one block a period and path, and lay it out by day."""
+        weeks = len(days) // DAYS
+        picked = rng.integers(0, len(self._starts), size=(weeks, paths))
+        tails = rng.standard_t(TAIL, size=(weeks, paths))
+        # turn each block so that its weekdays fall on those of the period: day k takes place (k + turn) mod 7
+        turn = (int(days[0].astype(np.int64)) - self._weekday) % DAYS
+        place = (np.arange(DAYS)[:, None] + turn[None, :]) % DAYS + self._starts[None, :]
+        place = place[:, picked].transpose(1, 0, 2).reshape(weeks * DAYS, paths)
+        volume, rate, tvl = self._daily[:, place]
+        return _Shocks(volume, rate, tvl, self._ratio_shocks(picked, tails))
+
+    def _ratio_shocks(self, picked: NDArray[np.int64], tails: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Take the ratio's residual of the block's own week, elsewhere a fat-tailed draw of the same scale."""
+        if self._ratio is None:
+            return np.zeros(picked.shape)
+        own = self._block_ratio[picked]
+        spread = self._ratio.scale(self.weekly_sd) / np.sqrt(TAIL / (TAIL - 2))
+        return np.where(np.isfinite(own), own, spread * tails)
+
+
+class _Seen:
+    """What is already known on the days of the simulation, NaN where not."""
+
+    def __init__(self, history: PoolHistory, target: Target, days: NDArray[np.datetime64]) -> None:
+        place = (days - history.days[0]).astype(np.int64)
+        inside = (place >= 0) & (place < len(history))
+        at = np.clip(place, 0, len(history) - 1)
+
+        def on(values: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.where(inside, values[at], np.nan)
+
+        live = 1 if target.basis == "oc" else 0
+        self.volume = on(history.values[VOLUME])
+        self.fees = on(np.where(target.fee_basis == live, target.fees, np.nan))
+        self.tvl = on(history.values[TVL])
+        self.start = int(place[0])
+        self.all_known = np.isfinite(self.volume) & np.isfinite(self.fees) & np.isfinite(self.tvl)
+
+
+class _Weekly:
+    def __init__(self, periods: int, paths: int) -> None:
+        self._shape = (periods, DAYS, paths)
+
+    def total(self, daily: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(daily.reshape(self._shape).sum(axis=1))
+
+
+def _run_har(
+    har: Har, past: NDArray[np.float64], shocks: NDArray[np.float64], known: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Run the autoregression forward from the values in ``past``; known days replace simulated ones."""
+    days, paths = shocks.shape
+    fixed = np.isfinite(known).all(axis=1)
+    z = np.empty((ANCHOR + days, paths))
+    z[:ANCHOR] = past[:, None]
+    widths = (*LAGS[1:], ANCHOR)
+    sums = [z[ANCHOR - width : ANCHOR].sum(axis=0) for width in widths]
+    weights = (*har.weights[1:], 1.0 - har.weights.sum())
+    for day in range(days):
+        now = ANCHOR + day
+        if fixed[day]:
+            z[now] = known[day]
+        else:
+            z[now] = har.weights[0] * z[now - 1] + shocks[day]
+            for weight, width, total in zip(weights, widths, sums, strict=True):
+                z[now] += weight / width * total
+        for width, total in zip(widths, sums, strict=True):
+            total += z[now] - z[now - width]  # noqa: PLW2901 - in place
+    return z[ANCHOR:]
+
+
+def _past(values: NDArray[np.float64], start: int) -> NDArray[np.float64]:
+    """Return the 91 values before ``start``; a missing one takes the mean of those known (a state, not data)."""
+    window = np.full(ANCHOR, np.nan)
+    have = values[max(0, start - ANCHOR) : max(0, start)]
+    if len(have):
+        window[-len(have) :] = have
+    known = np.isfinite(window)
+    return np.where(known, window, window[known].mean() if known.any() else 0.0)
+
+
+def _volume_paths(
+    history: PoolHistory, models: Models, shocks: NDArray[np.float64], seen: _Seen, what_if: WhatIf
+) -> NDArray[np.float64]:
+    past = _past(np.log(history.values[VOLUME]), seen.start)
+    log_volume = _run_har(models.volume, past, shocks, np.log(seen.volume)[:, None])
+    return _assumed(_with_known(np.exp(log_volume), seen.volume), seen.volume, what_if.volume_usd)
+
+
+def _fee_paths(
+    history: PoolHistory,
+    models: Models,
+    rng: np.random.Generator,
+    shocks: NDArray[np.float64],
+    volume: NDArray[np.float64],
+    seen: _Seen,
+    what_if: WhatIf,
+) -> NDArray[np.float64]:
+    """Fees from volume: the fitted line, its residual run forward, and the error of its slope.
+
+    The slope turns about the mean log volume of the last four weeks, where the level is known.
+    """
+    line = models.fees
+    past = _past(line.residuals, seen.start)
+    pivot = _past(line.x, seen.start)[-LAGS[-1] :].mean()
+    log_volume = np.log(volume)
+    slope_error = line.slope_se * rng.standard_normal(volume.shape[1])
+    fitted = line.intercept + line.slope * log_volume + slope_error * (log_volume - pivot)
+    known = np.log(seen.fees)[:, None] - fitted - log_volume
+    residual = _run_har(models.rate, past, shocks, known)
+    fees = np.exp(log_volume + fitted + residual)
+    if what_if.fee_bps is not None:
+        fees = volume * what_if.fee_bps / _BPS
+    return _with_known(fees, seen.fees)
+
+
+def _tvl_paths(
+    history: PoolHistory,
+    models: Models,
+    shocks: NDArray[np.float64],
+    days: NDArray[np.datetime64],
+    seen: _Seen,
+    what_if: WhatIf,
+) -> NDArray[np.float64]:
+    """TVL at the start of each day; minting stops at the cap, which never forces anyone out."""
+    last = history.last_day(TVL)
+    level = float(np.log(history.values[TVL][history.days == last][0]))
+    ahead = (days - last).astype(np.int64)
+    drift = models.tvl.drift_path(max(int(ahead[-1]), 1))
+    steps = np.where(ahead[:, None] > 0, drift[np.maximum(ahead - 1, 0)][:, None] + np.roll(shocks, 1, axis=0), 0.0)
+    tvl = np.exp(level + steps.cumsum(axis=0))
+    cap = what_if.cap_usd if what_if.cap_usd is not None else models.tvl.cap_usd
+    if cap is not None:
+        tvl = np.minimum(tvl, max(cap, float(np.exp(level))))
+    return _with_known(tvl, seen.tvl)
+
+
+def _with_known(paths: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(known)[:, None], known[:, None], paths)
+
+
+def _assumed(
+    paths: NDArray[np.float64], known: NDArray[np.float64], value: float | None
+) -> NDArray[np.float64]:
+    return paths if value is None else np.where(np.isfinite(known)[:, None], paths, value)
+
+
+def _share_ahead(history: PoolHistory, days: NDArray[np.datetime64], what_if: WhatIf) -> NDArray[np.float64]:
+    share = history.pool.terms.number("fees.pool_share")
+    ahead = np.full(len(days), share if what_if.pool_share is None else what_if.pool_share)
+    place = (days - history.days[0]).astype(np.int64)
+    inside = (place >= 0) & (place < len(history))
+    past = history.pool_share()
+    return np.where(inside, past[np.clip(place, 0, len(history) - 1)], ahead)
+
+
+def _ratio_paths(target: Target, shocks: NDArray[np.float64], weekly_sd: float) -> NDArray[np.float64]:
+    """Local level of the log ratio: each week's surprise moves the level by the gain."""
+    if target.ratio is None:
+        return np.zeros(shocks.shape)
+    moved = GAIN * (shocks.cumsum(axis=0) - shocks)
+    return target.ratio.level + moved + shocks
+
+
+def _fix_known(target: Target, periods: range, log_apr: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Put the measured or computed yield in place of the simulated one where the period is known."""
+    known = np.zeros(len(periods), dtype=bool)
+    for row, number in enumerate(periods):
+        outcome = target.outcome(number, target.definition)
+        if np.isfinite(outcome):
+            log_apr[row], known[row] = outcome, True
+    return known
+
+
+def _definition_error(history: PoolHistory, target: Target, rng: np.random.Generator, paths: int) -> NDArray[np.float64]:
+    """Error of fees of opens and closes that were inferred from closes alone, one a path."""
+    multiple = target.close_multiple
+    return np.exp(multiple.sd / multiple.value * rng.standard_normal(paths))

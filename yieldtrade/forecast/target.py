@@ -1,0 +1,244 @@
+"""What is forecast: the weekly fee APR, measured on chain where it is, else computed (forecast.md 1-2).
+
+Everything here is a logarithm of ``APR / pool share``, so that a change of the share moves no history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from yieldtrade.conventions import DAYS_PER_YEAR
+from yieldtrade.forecast.data import CLOSE, GROSS, MEASURED, POSITION, TVL, VOLUME
+from yieldtrade.forecast.periods import DAYS, calendar, day_of
+from yieldtrade.forecast.ratio import Ratio, fit_ratio
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from yieldtrade.forecast.data import PoolHistory
+    from yieldtrade.forecast.periods import Calendar
+
+Basis: TypeAlias = Literal["gross", "oc"]
+Definition: TypeAlias = Literal["measured", "gross", "oc"]
+
+# Every position that is closed was opened: where the ratio is not yet known, opens are taken to pay like closes.
+SIDES_OF_A_TRADE = 2.0
+LEAST_OVERLAP_DAYS = 20
+# A period counts with this many of its seven days known.
+LEAST_FEE_DAYS = 6
+LEAST_TVL_DAYS = 5
+# Days of a new fee series before it takes over from the last one.
+LEAST_BASIS_DAYS = 7
+
+
+class CloseMultiple(NamedTuple):
+    """Fees of opens and closes over those of closes: the figure, its spread, where it comes from."""
+
+    value: float
+    sd: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Target:
+    """The weekly history of the yield under the definition in force, as known at one moment.
+
+    Arrays run over the periods ``first .. first + n - 1`` of the calendar, NaN where not known.
+
+    Parameters
+    ----------
+    calendar
+        The publication calendar.
+    first
+        Number of the first period.
+    definition
+        What the forecast is of: ``measured`` on chain, or computed from ``gross`` or ``oc`` fees over TVL.
+    basis
+        The fee series that is alive: ``gross`` (all kinds) or ``oc`` (opens and closes).
+    close_multiple
+        How fees of opens and closes follow from those of closes.
+    fees
+        Daily fees of the basis, USD; where only the other basis is known, that one.
+    fee_basis
+        Which basis each day's fees are of: 1 for oc, 0 for gross, -1 for neither.
+    share
+        Mean pool share by period.
+    measured
+        ``log(APR/share)`` measured on chain.
+    computed, computed_other
+        ``log(APR/share)`` computed from fees over TVL: of the basis, and of the other one.
+    level
+        The predictor: measured where known, else computed times the ratio known now.
+    volume, tvl
+        Mean daily volume and mean TVL by period, USD.
+    ratio
+        Measured over computed, a slow local level; None where nothing is measured.
+    """
+
+    calendar: Calendar
+    first: int
+    definition: Definition
+    basis: Basis
+    close_multiple: CloseMultiple
+    fees: NDArray[np.float64]
+    fee_basis: NDArray[np.int64]
+    share: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    computed: NDArray[np.float64]
+    computed_other: NDArray[np.float64]
+    level: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    tvl: NDArray[np.float64]
+    ratio: Ratio | None
+
+    def outcome(self, number: int, definition: Definition) -> float:
+        """Return ``log APR`` of a period under a definition, NaN where it is not known."""
+        place = number - self.first
+        if not 0 <= place < len(self.share):
+            return float("nan")
+        known = self.measured if definition == "measured" else self.computed
+        if definition not in ("measured", self.basis):
+            return float("nan")
+        return float(known[place] + np.log(self.share[place]))
+
+    def last_known(self) -> int:
+        """Return the number of the last period whose yield is known."""
+        return self.first + int(np.flatnonzero(np.isfinite(self.level))[-1])
+
+
+def close_multiple(history: PoolHistory) -> CloseMultiple:
+    """Return fees of opens and closes over those of closes, from what was known by then (forecast.md 2).
+
+    A published figure comes first, then the days on which both are known, then two: a close for every open.
+    """
+    terms = history.pool.terms
+    if "oc_per_close_fee" in terms:
+        return CloseMultiple(
+            terms.number("oc_per_close_fee"),
+            terms.number("oc_per_close_fee_sd") if "oc_per_close_fee_sd" in terms else 0.0,
+            "published",
+        )
+    ratios = history.values[POSITION] / history.values[CLOSE]
+    ratios = ratios[np.isfinite(ratios)]
+    if len(ratios) >= LEAST_OVERLAP_DAYS:
+        return CloseMultiple(float(ratios.mean()), float(ratios.std(ddof=1)), f"{len(ratios)} days of both")
+    return CloseMultiple(SIDES_OF_A_TRADE, 0.0, "assumed, an open for every close")
+
+
+def build_target(history: PoolHistory) -> Target:
+    """Assemble the weekly target from a daily history; every estimate in it is of that history alone."""
+    cal = calendar(history.pool.terms)
+    multiple = close_multiple(history)
+    oc = oc_fees(history, multiple.value)
+    gross = history.values[GROSS]
+    basis = _live_basis(gross, oc)
+    alive, other = (oc, gross) if basis == "oc" else (gross, oc)
+    weeks = _Weeks(history, cal)
+    share = weeks.share()
+    computed = weeks.computed(alive)
+    measured = weeks.measured(history, share)
+    ratio = fit_ratio(measured - computed)
+    return Target(
+        calendar=cal,
+        first=weeks.first,
+        definition="measured" if ratio is not None else basis,
+        basis=basis,
+        close_multiple=multiple,
+        fees=np.where(np.isfinite(alive), alive, other),
+        fee_basis=_fee_basis(alive, other, basis),
+        share=share,
+        measured=measured,
+        computed=computed,
+        computed_other=weeks.computed(other),
+        level=_spliced(measured, computed, ratio),
+        volume=weeks.mean(history.values[VOLUME], LEAST_TVL_DAYS),
+        tvl=weeks.mean(history.values[TVL], LEAST_TVL_DAYS),
+        ratio=ratio,
+    )
+
+
+def oc_fees(history: PoolHistory, multiple: float) -> NDArray[np.float64]:
+    """Return daily fees of opens and closes, USD: as recorded, elsewhere a multiple of those of closes."""
+    position = history.values[POSITION]
+    return np.where(np.isfinite(position), position, multiple * history.values[CLOSE])
+
+
+def definition_text(target: Target) -> str:
+    """Say in words what the forecast is of."""
+    fees = "gross fees" if target.basis == "gross" else "fees of opens and closes"
+    n = f"{target.calendar.compounding:g}"
+    if target.definition == "measured":
+        return f"fee APY of a seven-day period as measured on chain; before it was measured, from {fees} over TVL"
+    return f"computed: (1 + APR/{n})^{n} - 1, APR = 365/7 x pool share x {fees} of seven days / mean TVL"
+
+
+class _Weeks:
+    """The calendar's periods over a history: means over the days of each."""
+
+    def __init__(self, history: PoolHistory, cal: Calendar) -> None:
+        self.first = cal.number(history.days[0])
+        self._count = cal.number(history.days[-1]) - self.first + 1
+        self._before = int((history.days[0] - cal.first_day(self.first)).astype(np.int64))
+        self._compounding = cal.compounding
+        self._daily_share = history.pool_share()
+        self._tvl = history.values[TVL]
+        self._over = np.arange(self._count) + self.first < cal.number(day_of(history.as_of))
+
+    def grid(self, daily: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Lay a daily series out as one row of seven days a period."""
+        laid = np.full(self._count * DAYS, np.nan)
+        laid[self._before : self._before + len(daily)] = daily
+        return laid.reshape(self._count, DAYS)
+
+    def mean(self, daily: NDArray[np.float64], least: int) -> NDArray[np.float64]:
+        """Return the mean over the known days of each period, NaN where fewer than ``least`` are."""
+        grid = self.grid(daily)
+        known = np.isfinite(grid)
+        count = known.sum(axis=1)
+        total = np.where(known, grid, 0.0).sum(axis=1)
+        return np.where(count >= least, total / np.maximum(count, 1), np.nan)
+
+    def share(self) -> NDArray[np.float64]:
+        return self.mean(self._daily_share, 1)
+
+    def computed(self, fees: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``log(APR/share)`` of the periods that are over."""
+        flow = self.mean(self._daily_share * fees, LEAST_FEE_DAYS)
+        stock = self.mean(self._tvl, LEAST_TVL_DAYS)
+        return np.where(self._over, np.log(DAYS_PER_YEAR * flow / stock / self.share()), np.nan)
+
+    def measured(self, history: PoolHistory, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the trailing figure dated the last day of each period, as ``log(APR/share)``."""
+        apy = self.grid(history.values[MEASURED])[:, -1]
+        n = self._compounding
+        return np.asarray(np.log(n * np.expm1(np.log1p(apy) / n) / share))
+
+
+def _live_basis(gross: NDArray[np.float64], oc: NDArray[np.float64]) -> Basis:
+    """Return the fee series with the most recent figure; a new one takes over after a week."""
+    last_gross, last_oc = _last(gross), _last(oc)
+    if last_gross >= last_oc:
+        return "gross"
+    young = np.isfinite(oc).sum() < LEAST_BASIS_DAYS
+    return "gross" if young and last_gross >= 0 else "oc"
+
+
+def _last(values: NDArray[np.float64]) -> int:
+    known = np.flatnonzero(np.isfinite(values))
+    return int(known[-1]) if len(known) else -1
+
+
+def _fee_basis(alive: NDArray[np.float64], other: NDArray[np.float64], basis: Basis) -> NDArray[np.int64]:
+    live = 1 if basis == "oc" else 0
+    return np.where(np.isfinite(alive), live, np.where(np.isfinite(other), 1 - live, -1))
+
+
+def _spliced(
+    measured: NDArray[np.float64], computed: NDArray[np.float64], ratio: Ratio | None
+) -> NDArray[np.float64]:
+    if ratio is None:
+        return computed
+    return np.where(np.isfinite(measured), measured, computed + ratio.level)

@@ -1,0 +1,210 @@
+"""Rows as a terminal table, tab-separated text, CSV, JSON or JSON lines: one way for every command."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeAlias
+
+from yieldtrade.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Form: TypeAlias = Literal["auto", "table", "tsv", "csv", "json", "jsonl"]
+Style: TypeAlias = Literal["text", "percent", "price", "number", "usd", "days", "integer", "moment"]
+Record: TypeAlias = "Mapping[str, Any]"
+
+DIGITS = 4
+ABSENT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: the key of the value, its heading, and how a person reads it."""
+
+    key: str
+    heading: str
+    style: Style = "text"
+
+
+def human(value: Any, style: Style) -> str:
+    """Write a value for a person: four significant digits, rates in percent, times without seconds."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if style == "moment":
+        return str(value).replace("T", " ").removesuffix("Z").removesuffix(":00")
+    if not isinstance(value, (int, float)):
+        return str(value)
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if style == "percent":
+        return f"{significant(100 * value)} %"
+    if style == "usd":
+        return _dollars(value)
+    if style == "integer":
+        return f"{value:,.0f}"
+    return significant(value)
+
+
+def significant(value: float, digits: int = DIGITS) -> str:
+    """Write a number with ``digits`` significant digits and no exponent where a person can read it."""
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if not -6 <= exponent < 9:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}"
+
+
+def _dollars(value: float) -> str:
+    for scale, suffix in ((1e9, "B"), (1e6, "M")):
+        if abs(value) >= scale:
+            return f"{significant(value / scale)}{suffix}"
+    return f"{value:,.2f}"
+
+
+def chosen(columns: Sequence[Column], names: str | None) -> list[Column]:
+    """Return the columns a user asked for by a comma-separated list, in that order.
+
+    Raises
+    ------
+    UnknownNameError
+        One of them does not exist.
+    """
+    if names is None:
+        return list(columns)
+    known = {column.key: column for column in columns}
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in known:
+            raise UnknownNameError("column", name, known, "--json, whose keys are the columns")
+    return [known[name] for name in wanted]
+
+
+def render(
+    records: Sequence[Record],
+    columns: Sequence[Column],
+    form: Form,
+    stream: TextIO,
+    *,
+    headers: bool = True,
+    all_keys: bool = True,
+    alone: bool = False,
+) -> None:
+    """Write records to ``stream``.
+
+    Parameters
+    ----------
+    records
+        One mapping a row.
+    columns
+        What tables show, in order.
+    form
+        ``auto`` is a table on a terminal and tab-separated text elsewhere.
+    headers
+        Whether tables have a heading line.
+    all_keys
+        Whether JSON carries every key of the records, or the columns only.
+    alone
+        Whether JSON writes the only record as an object rather than a list of one.
+    """
+    if form == "auto":
+        form = "table" if stream.isatty() else "tsv"
+    if form in ("json", "jsonl"):
+        wanted = [dict(record) if all_keys else {c.key: record.get(c.key) for c in columns} for record in records]
+        _write_json(wanted[0] if alone and form == "json" else wanted, form, stream)
+    elif form == "table":
+        write_table(records, columns, stream, headers=headers)
+    else:
+        _write_separated(records, columns, form, stream, headers=headers)
+
+
+def _write_json(records: Any, form: Form, stream: TextIO) -> None:
+    if form == "jsonl":
+        for record in records:
+            stream.write(json.dumps(plain(record), allow_nan=False) + "\n")
+    else:
+        stream.write(json.dumps(plain(records), indent=2, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` in JSON's own types; infinities and NaN, which JSON lacks, become null."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _write_separated(
+    records: Sequence[Record], columns: Sequence[Column], form: Form, stream: TextIO, *, headers: bool
+) -> None:
+    import csv
+
+    writer = csv.writer(stream, delimiter="\t" if form == "tsv" else ",", lineterminator="\n")
+    if headers:
+        writer.writerow([column.key for column in columns])
+    for record in records:
+        writer.writerow([_cell(record.get(column.key)) for column in columns])
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(str, value))
+    return str(value)
+
+
+def write_table(
+    records: Sequence[Record], columns: Sequence[Column], stream: TextIO, *, headers: bool = True, title: str = ""
+) -> None:
+    """Write a table for a person."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_header=headers, title=title or None, title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(
+            column.heading,
+            justify="left" if column.style in ("text", "moment") else "right",
+            overflow="fold",
+        )
+    for record in records:
+        table.add_row(*(human(record.get(column.key), column.style) for column in columns))
+    console(stream).print(table)
+
+
+def write_card(record: Record, columns: Sequence[Column], stream: TextIO, *, title: str = "") -> None:
+    """Write one record for a person, a line a figure; figures that are absent are left out."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for column in columns:
+        value = record.get(column.key)
+        if value is not None:
+            table.add_row(column.heading, Text(human(value, column.style)))
+    terminal = console(stream)
+    if title:
+        terminal.print(Text(title, style="bold"))
+    terminal.print(table)
+
+
+def console(stream: TextIO) -> Any:
+    """Return a terminal writer for a stream; it honours NO_COLOR and TERM=dumb, and folds nothing off a terminal."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else 160, soft_wrap=False)

@@ -1,0 +1,352 @@
+"""What all rows of one screen share: the view, forecasts, measured spreads, rates and random numbers.
+
+Everything is looked up once and kept, so that a thousand contracts cost one forecast for each underlying and
+period, one reading of each venue's quotes and one set of random numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, parse_instant
+from yieldtrade.errors import MissingDataError, YieldtradeError
+from yieldtrade.market import days_between, is_expired, years_to_maturity
+from yieldtrade.strategies.exit_yield import implied_sd, relative_changes, relative_spread, yield_path
+from yieldtrade.strategies.inputs import ExitYield
+from yieldtrade.strategies.risk import Draws
+from yieldtrade.strategies.row import InputLine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from yieldtrade.market import Contract, DailySeries, LendingRate, MarketView, Venue, YieldQuote
+    from yieldtrade.strategies.exit_yield import YieldPath
+    from yieldtrade.strategies.inputs import Forecaster, ScreenSettings, YieldForecast
+
+# Daily price changes needed to measure a volatility.
+MIN_RETURNS = 20
+
+
+class Answer(NamedTuple):
+    """A forecast, or why there is none."""
+
+    forecast: YieldForecast | None
+    problem: str
+
+
+class Spread(NamedTuple):
+    """A relative spread of implied yields over a horizon, and where it was measured."""
+
+    relative: float
+    text: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """One contract at the moment of the screen: its quote and its clock.
+
+    ``tau`` is years to maturity on the contract's own clock, None where the clock is not defined (``problem``
+    says why); ``days_left`` is days on the wall clock.
+    """
+
+    contract: Contract
+    quote: YieldQuote | None
+    tau: float | None
+    days_left: float
+    problem: str = ""
+
+
+class Desk:
+    """A screen in progress.
+
+    Parameters
+    ----------
+    view
+        What is known.
+    settings
+        How to screen.
+    forecaster
+        Gives the distribution of an underlying's settled APY over a period; None takes the package's own.
+    """
+
+    def __init__(
+        self, view: MarketView, settings: ScreenSettings, forecaster: Forecaster | None = None
+    ) -> None:
+        self.view = view
+        self.settings = settings
+        self.draws = Draws(settings.random_seed)
+        self.notes: list[str] = []
+        self._forecaster = forecaster
+        self._periods: dict[str, tuple[datetime | None, str]] = {}
+        self._forecasts: dict[tuple[str, datetime, datetime], Answer] = {}
+        self._pools = frozenset(view.facts.pool_ids())
+        self._panels: dict[str, dict[str, list[YieldQuote]]] = {}
+        self._paths: dict[str, dict[str, YieldPath]] = {}
+        self._changes: dict[tuple[str, float], NDArray[np.float64]] = {}
+        self._histories: dict[str, DailySeries] = {}
+        self._venues: dict[str, Venue] = {}
+        self._borrow: LendingRate | None = None
+        self.hurdle, self.hurdle_input = self._find_hurdle()
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment of the screen."""
+        return self.view.as_of
+
+    def markets(self, contracts: tuple[Contract, ...]) -> tuple[Market, ...]:
+        """Look up the quotes and clocks of contracts."""
+        quotes = self.view.quotes(contracts) if contracts else {}
+        return tuple(self._market(contract, quotes.get(contract.contract_id)) for contract in contracts)
+
+    def clock(self, market: Market, moment: datetime) -> float:
+        """Years to maturity of a market at a moment, on its own clock."""
+        return max(years_to_maturity(market.contract, moment), 0.0)
+
+    def forecast(self, underlying: str, start: datetime, end: datetime) -> Answer:
+        """Forecast the settled APY of an underlying over a period, once for each."""
+        key = (underlying, start, end)
+        if key not in self._forecasts:
+            self._forecasts[key] = self._ask(underlying, start, end)
+        return self._forecasts[key]
+
+    def is_points_market(self, market: Market) -> bool:
+        """Say whether the underlying publishes a yield of exactly zero."""
+        underlying = market.contract.underlying
+        if self.is_pool(underlying):
+            return False
+        values = self.history(underlying).values
+        if values.size:
+            return not values.any()
+        return market.quote is not None and market.quote.underlying_apy == 0
+
+    def is_pool(self, underlying: str) -> bool:
+        """Say whether the underlying is a pool, whose yield comes from its fees."""
+        return underlying.upper() in self._pools
+
+    def history(self, underlying: str) -> DailySeries:
+        """Return the published yield of an underlying."""
+        if underlying not in self._histories:
+            self._histories[underlying] = self.view.underlying_history(underlying)
+        return self._histories[underlying]
+
+    def lender(self) -> Venue:
+        """Return the venue that lends against PT."""
+        return self.venue(self.settings.lender)
+
+    def venue(self, venue_id: str) -> Venue:
+        """Return a venue."""
+        if venue_id not in self._venues:
+            self._venues[venue_id] = self.view.venue(venue_id)
+        return self._venues[venue_id]
+
+    def borrow_rate(self) -> LendingRate:
+        """Return the last known rates of the debt asset.
+
+        Raises
+        ------
+        MissingDataError
+            None is stored.
+        """
+        if self._borrow is None:
+            self._borrow = self.view.lending(self.settings.lending_market, self.settings.debt_asset)
+        return self._borrow
+
+    def period_end(self, market: Market) -> tuple[datetime, str]:
+        """Return when the running interest period ends, never after maturity, and how that is known."""
+        end, source = self._period(market.contract.underlying)
+        if end is None:
+            end = self.as_of + timedelta(days=self.settings.period_days)
+        return min(end, market.contract.maturity), source
+
+    def exit_yield(self, market: Market, horizon_days: float) -> ExitYield | None:
+        """Spread of the implied yield over a horizon around the entry yield; None where nothing measures it.
+
+        Taken from the user, else from the contract's own changes, else, as a proxy, from those of its venue
+        and then of the settings' proxy venue (strategies.md 3).
+        """
+        contract, quote = market.contract, market.quote
+        given = self.settings.exit_yields.get(contract.contract_id)
+        if given is not None or quote is None:
+            return given
+        found = self._spread(contract, horizon_days)
+        if found is None or quote.implied_apy <= 0:
+            return None
+        return ExitYield(
+            mean=quote.implied_apy,
+            sd=implied_sd(quote.implied_apy, found.relative),
+            proxy=None if found.own else found.text,
+        )
+
+    def spread_text(self, market: Market, horizon_days: float) -> str:
+        """Return in words where the spread of the exit yield comes from."""
+        if market.contract.contract_id in self.settings.exit_yields:
+            return "given by the user"
+        found = self._spread(market.contract, horizon_days)
+        return found.text if found else ""
+
+    def st_price(self, market: Market) -> InputLine | None:
+        """Return the USD value of one ST now, None where no price is stored."""
+        quote, contract = market.quote, market.contract
+        if quote is not None and quote.underlying_price_usd is not None:
+            return self.line("st_price_usd", quote.underlying_price_usd, "USD per ST", quote.at, quote.source)
+        if not self.is_pool(contract.underlying):
+            return None
+        series = self._pool_prices(contract.underlying)
+        if len(series) == 0:
+            return None
+        note = f"stored {series.name}, over the growth published since the ST was issued, taken as 1"
+        return self.line("st_price_usd", float(series.values[-1]), "USD per ST", _day_end(series, -1), note)
+
+    def price_vol(self, market: Market) -> tuple[float, str] | None:
+        """Volatility a year of the underlying in USD and where it was measured, None where nothing does."""
+        import numpy as np
+
+        contract = market.contract
+        if self.is_pool(contract.underlying):
+            series = self._pool_prices(contract.underlying)
+            days = series.days.astype("datetime64[D]").astype(np.float64)
+            prices, source = series.values, f"daily {series.name}"
+        else:
+            known = [
+                (quote.at.timestamp() / DAY_SECONDS, quote.underlying_price_usd)
+                for quote in self._panel(contract.venue_id).get(contract.contract_id, ())
+                if quote.underlying_price_usd is not None and quote.underlying_price_usd > 0
+            ]
+            days, prices = np.array([day for day, _ in known]), np.array([price for _, price in known])
+            source = f"prices stored with the quotes of {contract.contract_id}"
+        if prices.size <= MIN_RETURNS:
+            return None
+        variance = float(np.sum(np.diff(np.log(prices)) ** 2) / (days[-1] - days[0]))
+        return math.sqrt(variance * DAYS_PER_YEAR), f"{prices.size - 1} changes of {source}"
+
+    def shows_apy(self, days: float) -> bool:
+        """Say whether a holding is long enough for an annual return to mean something."""
+        return days >= self.settings.apy_from_days
+
+    def age_days(self, moment: datetime) -> float:
+        """Days since a moment."""
+        return days_between(moment, self.as_of)
+
+    def line(self, name: str, value: float, unit: str, at: datetime | None, source: str) -> InputLine:
+        """Return an input with its age."""
+        return InputLine(name, value, unit, at, None if at is None else self.age_days(at), source)
+
+    def _market(self, contract: Contract, quote: YieldQuote | None) -> Market:
+        days_left = days_between(self.as_of, contract.maturity)
+        tau, problem = None, ""
+        if not is_expired(contract, self.as_of):
+            try:
+                tau = years_to_maturity(contract, self.as_of)
+            except YieldtradeError as error:
+                problem = str(error)
+        return Market(contract=contract, quote=quote, tau=tau, days_left=days_left, problem=problem)
+
+    def _ask(self, underlying: str, start: datetime, end: datetime) -> Answer:
+        try:
+            if self._forecaster is not None:
+                return Answer(self._forecaster(underlying, start, end), "")
+            return Answer(self._own_forecast(underlying, start, end), "")
+        except YieldtradeError as error:
+            return Answer(None, str(error))
+
+    def _own_forecast(self, underlying: str, start: datetime, end: datetime) -> YieldForecast:
+        from yieldtrade.forecast import forecast_apy, level_spread_forecast
+
+        if self.is_pool(underlying):
+            return forecast_apy(self.view, underlying).yield_forecast(start, end)
+        return level_spread_forecast(self.history(underlying), start, end)
+
+    def _period(self, underlying: str) -> tuple[datetime | None, str]:
+        if underlying not in self._periods:
+            self._periods[underlying] = (None, f"{self.settings.period_days:g} days (setting period_days)")
+        return self._periods[underlying]
+
+    def _spread(self, contract: Contract, horizon_days: float) -> Spread | None:
+        own = self._paths_of(contract.venue_id).get(contract.contract_id)
+        if own is not None:
+            changes = relative_changes(own, horizon_days)
+            if changes.size >= self.settings.min_exit_changes:
+                text = f"{changes.size} changes over about {horizon_days:.3g} days of {contract.contract_id} itself"
+                return Spread(relative_spread(changes), text, own=True)
+        for venue_id in dict.fromkeys((contract.venue_id, self.settings.exit_proxy_venue)):
+            pooled = self._pooled(venue_id, horizon_days)
+            if pooled.size >= self.settings.min_exit_changes:
+                spread = relative_spread(pooled)
+                text = (
+                    f"proxy: {pooled.size} changes over about {horizon_days:.3g} days of all markets of {venue_id}, "
+                    f"{spread:.3f} of the yield"
+                )
+                return Spread(spread, text, own=False)
+        return None
+
+    def _pooled(self, venue_id: str, horizon_days: float) -> NDArray[np.float64]:
+        import numpy as np
+
+        key = (venue_id, horizon_days)
+        if key not in self._changes:
+            parts = [relative_changes(path, horizon_days) for path in self._paths_of(venue_id).values()]
+            self._changes[key] = np.concatenate(parts) if parts else np.empty(0)
+        return self._changes[key]
+
+    def _paths_of(self, venue_id: str) -> dict[str, YieldPath]:
+        if venue_id not in self._paths:
+            self._paths[venue_id] = {
+                contract_id: path
+                for contract_id, quotes in self._panel(venue_id).items()
+                if (path := yield_path(quotes, self.settings.min_liquidity_usd)) is not None
+            }
+        return self._paths[venue_id]
+
+    def _panel(self, venue_id: str) -> dict[str, list[YieldQuote]]:
+        if venue_id not in self._panels:
+            grouped: dict[str, list[YieldQuote]] = {}
+            for quote in self.view.panel(venue_id):
+                grouped.setdefault(quote.contract_id, []).append(quote)
+            self._panels[venue_id] = grouped
+        return self._panels[venue_id]
+
+    def _pool_prices(self, underlying: str) -> DailySeries:
+        key = f"{underlying} price"
+        if key not in self._histories:
+            self._histories[key] = self.view.pool_series(underlying, f"{underlying.lower()}_price_usd")
+        return self._histories[key]
+
+    def _find_hurdle(self) -> tuple[float | None, InputLine | None]:
+        """Take the user's hurdle, else the best stored supply rate of USDC."""
+        if self.settings.hurdle is not None:
+            line = self.line("hurdle_apy", self.settings.hurdle, "APY", None, "given by the user")
+            return self.settings.hurdle, line
+        rates = list(self._supply_rates())
+        if not rates:
+            self.notes.append(
+                "no USDC supply rate is stored for the hurdle, so no trade can be accepted: state one with "
+                "`--hurdle` or load lending rates"
+            )
+            return None, None
+        best = max(rates, key=lambda rate: rate.supply_apy)
+        line = self.line(
+            "hurdle_apy", best.supply_apy, "APY", best.at, f"USDC supply at {best.venue_id}: {best.source}"
+        )
+        self.notes.append(
+            f"hurdle {best.supply_apy:.2%}: USDC supply rate at {best.venue_id}, {line.age_days:.1f} days old"
+        )
+        return best.supply_apy, line
+
+    def _supply_rates(self) -> Iterable[LendingRate]:
+        for venue_id in self.settings.hurdle_markets:
+            try:
+                yield self.view.lending(venue_id, "USDC")
+            except MissingDataError:
+                continue
+
+
+def _day_end(series: DailySeries, index: int) -> datetime:
+    return parse_instant(str(series.days[index].astype("datetime64[D]"))) + timedelta(days=1)

@@ -1,0 +1,412 @@
+"""Interest-period arbitrage: hold YT (or owe it) over a settlement, collect its yield, leave (strategies.md 4.1).
+
+Amounts are in ST, prices in ST per YT, rates effective annual fractions. A long on borrowed ST is short PT:
+its loan grows at the settled yield, and there is no other borrow rate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
+from yieldtrade.elementwise import Bound, check_choice, checked, evaluate, not_negative, positive, share
+from yieldtrade.errors import DomainError
+from yieldtrade.strategies.inputs import above_minus_one
+from yieldtrade.strategies.roots import first_crossing
+from yieldtrade.strategies.row import BreakEven
+from yieldtrade.tokens.breakeven import breakeven_exit_yield, breakeven_yield
+from yieldtrade.tokens.ledger import kept_shares
+from yieldtrade.tokens.positions import (
+    Position,
+    liquidation_price,
+    liquidation_yield,
+    open_long,
+    open_short,
+    settle,
+    time_to_liquidation,
+)
+from yieldtrade.tokens.pricing import pt_price, yt_price
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from yieldtrade.strategies.inputs import Scenario
+    from yieldtrade.tokens.breakeven import Benchmark
+    from yieldtrade.tokens.ledger import YieldFeeBase
+
+Side: TypeAlias = Literal["long", "short"]
+
+# Multiples of the implied yield at which the underlying may settle, for the clock to liquidation.
+CLOCK_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
+ONE_POINT = 0.01
+
+
+def cycle_pnl(
+    *,
+    yt: Any,
+    st: Any,
+    settled_apy: Any,
+    accrual_years: Any,
+    exit_implied: Any,
+    exit_tau: Any,
+    trading_fee: Any,
+    kept_yt: Any = 1.0,
+    kept_st: Any = 1.0,
+) -> Any:
+    """Profit of ``yt`` YT and ``st`` ST after a settlement with growth g, sold at exit (strategies.md 4.1).
+
+    ``x*p1 + s + (k_yt*x + k_st*s)*g - f*|x|*p1``. With ``s = -S0``, ``x = S0(1-f)/p0`` it is
+    ``Y(G*P0 - P1) - (S0 - Y*p0)G - f*Y*p1``; with ``k_st = 0`` the cash form, whose outlay does not grow.
+
+    Parameters
+    ----------
+    yt, st
+        Signed balances x and s just after opening, debt negative, without the margin.
+    settled_apy
+        APY a that settles, above -1; ``g = (1+a)^t - 1``.
+    accrual_years
+        Time t for which the yield is received, 0 or more.
+    exit_implied, exit_tau
+        Implied yield at exit, above -1, and years to maturity then; the YT is worth 0 at maturity.
+    trading_fee
+        Fee f as a share of the ST notional.
+    kept_yt, kept_st
+        Shares of g that reach YT and ST after the yield fee.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        ST.
+
+    Raises
+    ------
+    DomainError
+        A value outside its domain, or not finite.
+    """
+    return evaluate(
+        _cycle_pnl,
+        (
+            above_minus_one("a"),
+            above_minus_one("y1"),
+            not_negative("t"),
+            not_negative("tau1"),
+            share("f"),
+        ),
+        "raise",
+        x=yt,
+        s=st,
+        a=settled_apy,
+        t=accrual_years,
+        y1=exit_implied,
+        tau1=exit_tau,
+        f=trading_fee,
+        k_yt=kept_yt,
+        k_st=kept_st,
+    )
+
+
+def _cycle_pnl(
+    xp: Any, *, x: Any, s: Any, a: Any, t: Any, y1: Any, tau1: Any, f: Any, k_yt: Any, k_st: Any
+) -> Any:
+    g = xp.expm1(t * xp.log1p(a))
+    p1 = 0.0 - xp.expm1(-tau1 * xp.log1p(y1))
+    return x * p1 + s + (k_yt * x + k_st * s) * g - f * xp.fabs(x) * p1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterestPeriodArbitrage:
+    """A YT position over a settlement.
+
+    Parameters
+    ----------
+    side
+        ``long`` or ``short``.
+    implied_apy
+        Implied yield y0 at entry, above 0.
+    tau, exit_tau
+        Years to maturity at entry and at exit, on the contract's clock.
+    accrual_years
+        Time whose yield is received, above 0; None takes ``tau - exit_tau``.
+    trading_fee
+        Fee f as a share of the ST notional, at entry and at exit.
+    yield_fee, yield_fee_base
+        Fee phi on distributed yield and what it is taken from, see :func:`yieldtrade.tokens.ledger.distribute`.
+    leverage
+        Borrowed notional over margin; None buys the YT with the margin as cash, which a short cannot.
+    margin
+        Own capital M, ST.
+    margin_accrues
+        Whether the margin token earns the yield; that income is not part of this profit, but it secures the
+        position.
+    maintenance_ratio
+        Collateral ratio below which a levered position is liquidated; None where it has none.
+    liquidation_loss
+        Share of the margin lost in a liquidation.
+
+    Raises
+    ------
+    DomainError
+        A value outside its range.
+    """
+
+    side: Side
+    implied_apy: float
+    tau: float
+    exit_tau: float
+    accrual_years: float | None = None
+    trading_fee: float
+    yield_fee: float = 0.0
+    yield_fee_base: YieldFeeBase = "none"
+    leverage: float | None = None
+    margin: float = 1.0
+    margin_accrues: bool = False
+    maintenance_ratio: float | None = None
+    liquidation_loss: float = 1.0
+    accrual: float = field(init=False)
+    entry_price: float = field(init=False)
+    position: Position = field(init=False)
+    kept: tuple[float, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_choice("side", self.side, ("long", "short"))
+        for name in ("implied_apy", "tau", "margin"):
+            checked(name, getattr(self, name), positive(name))
+        checked("trading_fee", self.trading_fee, share("trading_fee"))
+        held = Bound(
+            "exit_tau", lambda exit_tau: 0 <= exit_tau < self.tau, f"must be in [0, tau = {self.tau!r})"
+        )
+        checked("exit_tau", self.exit_tau, held)
+        if self.leverage is None and self.side == "short":
+            raise DomainError("leverage = None: a short owes YT, so it needs margin and a leverage")
+        self._derive()
+
+    def _derive(self) -> None:
+        """Set the derived fields: years of yield t, price p0 before the fee, balances, shares kept of a growth."""
+        accrual = self.tau - self.exit_tau if self.accrual_years is None else self.accrual_years
+        kept_yt, kept_st = kept_shares(self.yield_fee, self.yield_fee_base)
+        price = yt_price(self.implied_apy, self.tau)
+        derived = {
+            "accrual": checked("accrual_years", accrual, positive("accrual_years")),
+            "entry_price": price,
+            "position": self._opened(price),
+            # the outlay of a cash trade does not grow
+            "kept": (kept_yt, 0.0 if self.leverage is None else kept_st),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    def _opened(self, price: float) -> Position:
+        """Balances just after opening."""
+        fee = self.trading_fee
+        if self.leverage is None:
+            bought = self.margin / (price * (1.0 + fee))
+            return Position(yt=bought, st=-self.margin, margin=self.margin, margin_accrues=False)
+        opened = open_long if self.side == "long" else open_short
+        return opened(
+            margin=self.margin,
+            leverage=self.leverage,
+            fill_price=price,
+            trading_fee=fee,
+            margin_accrues=self.margin_accrues,
+        )
+
+    @property
+    def sign(self) -> int:
+        """1 for a long, -1 for a short."""
+        return 1 if self.side == "long" else -1
+
+    @property
+    def benchmark(self) -> Benchmark:
+        """What the profit is measured against: cash, or nothing but the margin where it is levered."""
+        if self.leverage is None:
+            return "cash"
+        return "levered_long" if self.side == "long" else "levered_short"
+
+    @property
+    def mark_leverage(self) -> float:
+        """Market value of the YT over the equity just after opening."""
+        held = self.position
+        value = held.yt * self.entry_price
+        left = self.margin + held.st + value if self.leverage is not None else value
+        return abs(value) / left
+
+    def pnl(self, scenario: Scenario) -> Any:
+        """Profit in ST at a scenario; uses settled_apy and, before maturity, exit_implied."""
+        held, (kept_yt, kept_st) = self.position, self.kept
+        return cycle_pnl(
+            yt=held.yt,
+            st=held.st,
+            settled_apy=scenario.settled_apy,
+            accrual_years=self.accrual,
+            exit_implied=0.0 if scenario.exit_implied is None else scenario.exit_implied,
+            exit_tau=self.exit_tau,
+            trading_fee=self.trading_fee,
+            kept_yt=kept_yt,
+            kept_st=kept_st,
+        )
+
+    def gradient(self, scenario: Scenario) -> Mapping[str, float]:
+        """Derivatives of the profit (strategies.md 7)."""
+        held, (kept_yt, kept_st), t = self.position, self.kept, self.accrual
+        slopes = {
+            "settled_apy": (kept_yt * held.yt + kept_st * held.st)
+            * t
+            * (1.0 + scenario.settled_apy) ** (t - 1.0)
+        }
+        if scenario.exit_implied is not None:
+            per_yield = self.exit_tau * (1.0 + scenario.exit_implied) ** (-self.exit_tau - 1.0)
+            slopes["exit_implied"] = (held.yt - self.trading_fee * abs(held.yt)) * per_yield
+        return slopes
+
+    def against_underlying(self, scenario: Scenario) -> Any:
+        """Profit over having kept the outlay in ST, for a cash trade; the same as ``pnl`` for a levered one."""
+        profit = self.pnl(scenario)
+        if self.leverage is not None:
+            return profit
+        return profit - self.margin * growth_from_apy(scenario.settled_apy, self.accrual)
+
+    def naive(self, settled_apy: float) -> float:
+        """Edge that most screens show, ``a - y0`` (a short: ``y0 - a``)."""
+        return self.sign * (settled_apy - self.implied_apy)
+
+    def decomposition(self, scenario: Scenario) -> dict[str, float]:
+        """Profit by cause: decay, implied move, yield, cost of carry, fees; they add up to ``pnl``."""
+        held, (kept_yt, kept_st), p0 = self.position, self.kept, self.entry_price
+        exit_implied = 0.0 if scenario.exit_implied is None else scenario.exit_implied
+        g = growth_from_apy(scenario.settled_apy, self.accrual)
+        unmoved = yt_price(self.implied_apy, self.exit_tau)
+        p1 = yt_price(exit_implied, self.exit_tau)
+        opening_fee = held.st + held.yt * p0
+        return {
+            "decay": held.yt * (unmoved - p0),
+            "implied_move": held.yt * (p1 - unmoved),
+            "yield": kept_yt * held.yt * g,
+            "carry": -kept_st * held.yt * p0 * g,
+            "fees": opening_fee * (1.0 + kept_st * g) - self.trading_fee * abs(held.yt) * p1,
+        }
+
+    def break_even_settled(self, exit_implied: float) -> BreakEven:
+        """Settled APY at which the trade gains nothing, for an exit implied yield (strategies.md 5)."""
+        found = breakeven_yield(
+            benchmark=self.benchmark,
+            entry_price=self.entry_price,
+            exit_price=yt_price(exit_implied, self.exit_tau),
+            holding=self.accrual,
+            yield_fee=self.yield_fee,
+            yield_fee_base=self.yield_fee_base,
+            trading_fee=self.trading_fee,
+        )
+        reason = "" if found.status == "value" else f"it gains at {_WORDS[found.status]} settled APY"
+        return BreakEven(found.apy, found.status, reason)
+
+    def break_even_exit(self, settled_apy: float) -> BreakEven:
+        """Exit implied yield at which the trade gains nothing, for a settled APY."""
+        if self.exit_tau == 0:
+            return BreakEven(None, "never", "held to maturity: the YT ends at 0 whatever the yield")
+        found = breakeven_exit_yield(
+            benchmark=self.benchmark,
+            entry_price=self.entry_price,
+            growth=growth_from_apy(settled_apy, self.accrual),
+            tau_at_exit=self.exit_tau,
+            yield_fee=self.yield_fee,
+            yield_fee_base=self.yield_fee_base,
+            trading_fee=self.trading_fee,
+        )
+        reason = "" if found.status == "value" else f"it gains at {_WORDS[found.status]} exit yield"
+        return BreakEven(found.apy, found.status, reason)
+
+    def break_even_days(self, settled_apy: float) -> BreakEven:
+        """Days until the trade could be left without loss, at the implied yield of entry and a settled APY."""
+        held, (kept_yt, kept_st) = self.position, self.kept
+        settled, implied = math.log1p(settled_apy), math.log1p(self.implied_apy)
+        grows = kept_yt * held.yt + kept_st * held.st
+        sold = held.yt - self.trading_fee * abs(held.yt)
+        discounted = sold * pt_price(self.implied_apy, self.tau)
+
+        def gain(t: float) -> float:
+            price = -math.expm1((t - self.tau) * implied)
+            return held.st + grows * math.expm1(t * settled) + sold * price
+
+        return first_crossing(
+            gain, horizon=self.tau, growth=((grows, settled), (-discounted, implied)), scale=DAYS_PER_YEAR
+        )
+
+    def mark_risk(self, exit_implied: float) -> float | None:
+        """Move of the break-even settled APY for one point of exit implied yield; None where it has none."""
+        here, there = (self.break_even_settled(y).value for y in (exit_implied, exit_implied + ONE_POINT))
+        return None if here is None or there is None else abs(there - here)
+
+    def liquidation_price(self) -> float | None:
+        """YT price that liquidates now; None for a cash trade or where no price does."""
+        if self.leverage is None or self.maintenance_ratio is None:
+            return None
+        found: float | None = liquidation_price(
+            self.position, maintenance_collateral_ratio=self.maintenance_ratio
+        )
+        return found
+
+    def liquidation_implied(self) -> float | None:
+        """Implied APY that liquidates now."""
+        if self.leverage is None or self.maintenance_ratio is None:
+            return None
+        found: float | None = liquidation_yield(
+            self.position, self.tau, maintenance_collateral_ratio=self.maintenance_ratio
+        )
+        return found
+
+    def liquidation_clock(self) -> dict[float, int | None]:
+        """Days to liquidation at a flat implied yield, by multiple of it that settles; None for never."""
+        import numpy as np
+
+        if self.leverage is None or self.maintenance_ratio is None:
+            return {}
+        days = math.ceil(self.tau * DAYS_PER_YEAR) - 1
+        if days < 1:
+            return dict.fromkeys(CLOCK_MULTIPLES)
+        daily = np.expm1(np.log1p(np.multiply(CLOCK_MULTIPLES, self.implied_apy)) / DAYS_PER_YEAR)
+        first = time_to_liquidation(
+            self.position,
+            growth_path=np.repeat(daily[:, None], days, axis=1),
+            implied_path=self.implied_apy,
+            tau_path=self.tau - np.arange(1, days + 1) / DAYS_PER_YEAR,
+            maintenance_collateral_ratio=self.maintenance_ratio,
+            yield_fee=self.yield_fee,
+            yield_fee_base=self.yield_fee_base,
+        )
+        return {
+            multiple: None if np.isnan(day) else int(day)
+            for multiple, day in zip(CLOCK_MULTIPLES, first, strict=True)
+        }
+
+    def liquidation_barrier(
+        self, settled_apy: float, accrued: NDArray[np.float64], taus: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Implied yields that liquidate at moments of the holding; NaN where none does.
+
+        Parameters
+        ----------
+        settled_apy
+            APY paid so far.
+        accrued
+            Years of yield already settled at each moment.
+        taus
+            Years to maturity at each moment, above 0.
+        """
+        settled = settle(
+            self.position,
+            growth_from_apy(settled_apy, accrued),
+            yield_fee=self.yield_fee,
+            yield_fee_base=self.yield_fee_base,
+        )
+        barrier: NDArray[np.float64] = liquidation_yield(
+            settled, taus, maintenance_collateral_ratio=self.maintenance_ratio
+        )
+        return barrier
+
+
+_WORDS: Mapping[str, str] = {"never": "no", "always": "every"}

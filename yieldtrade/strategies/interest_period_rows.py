@@ -1,0 +1,387 @@
+"""Rows of interest-period arbitrage: a long and a short on each contract (strategies.md 4.1)."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy, year_fraction
+from yieldtrade.market import days_between, pricing_start
+from yieldtrade.strategies.inputs import Scenario
+from yieldtrade.strategies.interest_period import CLOCK_MULTIPLES, InterestPeriodArbitrage
+from yieldtrade.strategies.risk import Factor, Risks, crossing_odds, normal_below, probability_of_loss
+from yieldtrade.strategies.scoring import hurdle_profit, score
+from yieldtrade.strategies.worksheet import Worksheet, write_row
+from yieldtrade.tokens.margin import max_leverage
+from yieldtrade.tokens.pricing import yt_price
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.inputs import ExitYield, YieldForecast
+    from yieldtrade.strategies.interest_period import Side
+    from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.tokens.ledger import YieldFeeBase
+
+NAME = "interest_period"
+SIDES: tuple[Side, ...] = ("long", "short")
+
+
+class Holding(NamedTuple):
+    """When the trade is left, and what the contract's clock makes of it."""
+
+    end: datetime
+    days: float
+    exit_tau: float
+    accrual_years: float
+    entry_offset: float
+    accrues_from: datetime
+    accrues_to: datetime
+
+    @property
+    def years(self) -> float:
+        """Years held on the wall clock."""
+        return self.days / DAYS_PER_YEAR
+
+
+class Fees(NamedTuple):
+    """What the venue charges."""
+
+    trading_fee: float
+    yield_fee: float
+    yield_fee_base: YieldFeeBase
+
+
+class Margin(NamedTuple):
+    """Terms of levered trading; ``cap`` is the largest leverage for this side."""
+
+    maintenance_ratio: float
+    accrues: bool
+    cap: float
+
+
+def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
+    """Yield the row of a long and that of a short."""
+    for side in SIDES:
+        yield write_row(desk, market, NAME, side, partial(_fill, side=side))
+
+
+def _fill(sheet: Worksheet, side: Side) -> None:
+    fees, holding = _fees(sheet), _holding(sheet)
+    levered = "maintenance_collateral_ratio" in sheet.market.contract.terms
+    margin = _margin(sheet, side, fees) if levered else None
+    if side == "short" and not levered:
+        sheet.number("maintenance_collateral_ratio")
+        sheet.note("a short owes YT and needs a venue with margin")
+    if fees is None or holding is None or (margin is None and (levered or side == "short")):
+        return
+    forecast = sheet.forecast(holding.accrues_from, holding.accrues_to, needed=True)
+    trade = _trade(sheet, side, fees, holding, margin)
+    # at maturity a YT is worth nothing whatever the yield; only a margin call on the way still depends on it
+    exits = sheet.exit_yield(holding.days) if holding.exit_tau > 0 or levered else None
+    sheet.put(horizon_days=holding.days, show_apy=sheet.desk.shows_apy(holding.days))
+    if holding.end < sheet.market.contract.maturity:
+        sheet.flag("re_entry_needed")
+    exit_implied = trade.implied_apy if exits is None else exits.mean
+    _describe(sheet, trade, holding, exit_implied)
+    if forecast is None:
+        sheet.break_evens({"settled_apy": trade.break_even_settled(exit_implied)})
+        return
+    scenario = Scenario(settled_apy=forecast.mean_apy, exit_implied=exit_implied)
+    _returns(sheet, trade, holding, scenario)
+    if exits is not None or (holding.exit_tau == 0 and not levered):
+        _losses(sheet, trade, holding, forecast, exits)
+
+
+def _fees(sheet: Worksheet) -> Fees | None:
+    trading_fee, base = sheet.number("trading_fee"), sheet.word("yield_fee_base")
+    yield_fee = 0.0 if base == "none" else sheet.number("yield_fee")
+    if trading_fee is None or base is None or yield_fee is None:
+        return None
+    return Fees(trading_fee, yield_fee, cast("YieldFeeBase", base))
+
+
+def _holding(sheet: Worksheet) -> Holding | None:
+    """From now to the wished horizon, else to the end of the running interest period, never past maturity."""
+    desk, market = sheet.desk, sheet.market
+    contract, start = market.contract, desk.as_of
+    end, source = desk.period_end(market)
+    if desk.settings.horizon_days is not None:
+        end = start + timedelta(days=desk.settings.horizon_days)
+        if end > contract.maturity:
+            sheet.flag("horizon_cut")
+            end = contract.maturity
+    else:
+        sheet.note(f"held to the end of the running interest period: {source}")
+    exit_tau = 0.0 if end >= contract.maturity else desk.clock(market, end)
+    accrues_from, accrues_to, offset = start, end, 0.0
+    if contract.clock == "epoch":
+        entitlement = sheet.word("accrual_entitlement")
+        if entitlement is None:
+            return None
+        accrues_to = end if exit_tau == 0 else pricing_start(contract, end)
+        if entitlement == "full_epoch":
+            accrues_from = pricing_start(contract, start)
+        else:
+            offset = year_fraction(pricing_start(contract, start), start)
+    accrual = (market.tau or 0.0) - exit_tau - offset
+    if accrual <= 0:
+        text = f"no settlement falls into the {days_between(start, end):.2f} days held"
+        sheet.reject("inconsistent_parameters", accrual, 0.0, text)
+        return None
+    return Holding(end, days_between(start, end), exit_tau, accrual, offset, accrues_from, accrues_to)
+
+
+def _margin(sheet: Worksheet, side: Side, fees: Fees | None) -> Margin | None:
+    names = ("initial_collateral_ratio", "maintenance_collateral_ratio", "leverage_buffer", "max_leverage")
+    found = [sheet.number(name) for name in names]
+    accrues = sheet.word("margin_accrues")
+    if fees is None or accrues is None or None in found:
+        return None
+    initial, maintenance, buffer, cap = (value or 0.0 for value in found)
+    largest = max_leverage(
+        side,
+        cap=cap,
+        initial_collateral_ratio=initial,
+        maintenance_collateral_ratio=maintenance,
+        trading_fee=fees.trading_fee,
+        leverage_buffer=buffer,
+        # no time-weighted price is stored: the spot price stands for it
+        twap=1.0,
+        spot=1.0,
+    )
+    return Margin(maintenance, accrues.lower() == "true", float(largest))
+
+
+def _trade(
+    sheet: Worksheet, side: Side, fees: Fees, holding: Holding, margin: Margin | None
+) -> InterestPeriodArbitrage:
+    """Build the trade with the capital counted in ST worth one dollar each at entry."""
+    quote, tau = sheet.market.quote, sheet.market.tau
+    if margin is None:
+        sheet.put(leverage=1.0, max_leverage=1.0)
+    trade = InterestPeriodArbitrage(
+        side=side,
+        implied_apy=0.0 if quote is None else quote.implied_apy,
+        tau=tau or 0.0,
+        exit_tau=holding.exit_tau,
+        accrual_years=holding.accrual_years,
+        trading_fee=fees.trading_fee,
+        yield_fee=fees.yield_fee,
+        yield_fee_base=fees.yield_fee_base,
+        leverage=None if margin is None else sheet.leverage(margin.cap),
+        margin=sheet.capital,
+        margin_accrues=margin is not None and margin.accrues,
+        maintenance_ratio=None if margin is None else margin.maintenance_ratio,
+        liquidation_loss=sheet.desk.settings.liquidation_loss,
+    )
+    sheet.put(leverage_mark=trade.mark_leverage)
+    return trade
+
+
+def _describe(
+    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, exit_implied: float
+) -> None:
+    """Write what does not depend on the forecast: legs, costs, liquidation."""
+    held, p0, p1 = trade.position, trade.entry_price, yt_price(exit_implied, trade.exit_tau)
+    fee, contract, start = trade.trading_fee, sheet.market.contract, sheet.desk.as_of
+    token, amount = f"YT-{contract.contract_id}", abs(held.yt)
+    opening_fee, closing_fee = abs(held.st + held.yt * p0), fee * amount * p1
+    if trade.leverage is None:
+        sheet.leg(start, "pay", "ST", price_st=1.0, value_usd=trade.margin)
+    else:
+        sheet.leg(start, "post margin", "ST", price_st=1.0, value_usd=trade.margin)
+        borrowed, price = ("ST", 1.0) if trade.side == "long" else (token, p0)
+        sheet.leg(start, "borrow", borrowed, price_st=price, value_usd=trade.leverage * trade.margin)
+    opening, closing = ("buy", "sell") if trade.side == "long" else ("sell", "buy back")
+    sheet.leg(start, opening, token, price_st=p0, value_usd=amount * p0, fee_usd=opening_fee)
+    if trade.exit_tau > 0:
+        sheet.leg(holding.end, closing, token, price_st=p1, value_usd=amount * p1, fee_usd=closing_fee)
+    sheet.put(cost_in=opening_fee / trade.margin, cost_out=closing_fee / trade.margin)
+    if trade.leverage is None:
+        return
+    clock = trade.liquidation_clock()
+    adverse = clock.get(CLOCK_MULTIPLES[0] if trade.side == "long" else CLOCK_MULTIPLES[-1])
+    sheet.put(
+        liquidation_trigger="YT price falls to" if trade.side == "long" else "YT price rises to",
+        liquidation_unit="ST per YT",
+        liquidation_value=trade.liquidation_price(),
+        liquidation_days=None if adverse is None else float(adverse),
+    )
+    sheet.figure(liquidation_implied_apy=trade.liquidation_implied())
+    sheet.figure(
+        **{
+            f"liquidation_days_settled_{multiple:g}x": None if days is None else float(days)
+            for multiple, days in clock.items()
+        }
+    )
+
+
+def _returns(sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, scenario: Scenario) -> None:
+    """Write profit, naive figure, break-evens and decomposition at the means."""
+    settled, exit_implied = scenario.settled_apy, scenario.exit_implied
+    pnl = _arithmetic(sheet, trade, scenario)
+    net = sheet.work(
+        "pnl_after_flat_costs_usd",
+        "pnl - flat_costs",
+        pnl - _flat_costs(sheet, trade, exit_implied),
+        "USD",
+        pnl=pnl,
+        flat_costs=_flat_costs(sheet, trade, exit_implied),
+    )
+    sheet.figure(pnl_after_flat_costs_usd=net)
+    sheet.net_apy(net, holding.years)
+    sheet.put(net_apy_naive=trade.naive(settled), decomposition=trade.decomposition(scenario))
+    break_even = trade.break_even_settled(exit_implied)
+    sheet.break_evens(
+        {
+            "settled_apy": break_even,
+            "exit_implied": trade.break_even_exit(settled),
+            "days": trade.break_even_days(settled),
+        }
+    )
+    growth = growth_from_apy(settled, trade.accrual)
+    sheet.figure(
+        benchmark_underlying=growth, against_underlying_usd=float(trade.against_underlying(scenario))
+    )
+    if trade.margin_accrues:
+        sheet.figure(margin_yield_usd=trade.margin * growth)
+        sheet.note("what the margin itself earns is not part of the profit")
+    mark_risk = trade.mark_risk(exit_implied) if trade.exit_tau > 0 else None
+    sheet.figure(mark_risk_apy_per_point=mark_risk)
+    if mark_risk is not None and break_even.value is not None:
+        edge = trade.sign * (settled - break_even.value)
+        sheet.figure(forecast_edge_apy=edge)
+        if mark_risk > edge:
+            sheet.flag("mark_risk_dominates")
+
+
+def _arithmetic(sheet: Worksheet, trade: InterestPeriodArbitrage, scenario: Scenario) -> float:
+    """Write the profit step by step, each line from the ones before."""
+    held, (k_yt, k_st), f = trade.position, trade.kept, trade.trading_fee
+    p0 = sheet.work(
+        "p0",
+        "0.0 - expm1(-tau*log1p(y0))",
+        trade.entry_price,
+        "ST per YT",
+        tau=trade.tau,
+        y0=trade.implied_apy,
+    )
+    p1 = sheet.work(
+        "p1",
+        "0.0 - expm1(-tau1*log1p(y1))",
+        yt_price(scenario.exit_implied, trade.exit_tau),
+        "ST per YT",
+        tau1=trade.exit_tau,
+        y1=scenario.exit_implied,
+    )
+    g = sheet.work(
+        "g",
+        "expm1(t*log1p(a))",
+        growth_from_apy(scenario.settled_apy, trade.accrual),
+        t=trade.accrual,
+        a=scenario.settled_apy,
+    )
+    formula = "capital/(p0*(1.0 + f))"
+    if trade.leverage is not None:
+        formula = "capital*L*(1.0 - f)/p0" if trade.side == "long" else "-(capital*L)/p0"
+    leverage = {} if trade.leverage is None else {"L": trade.leverage}
+    sheet.work("x", formula, held.yt, "YT, of 1 USD of ST each", capital=trade.margin, f=f, p0=p0, **leverage)
+    return sheet.work(
+        "pnl",
+        "x*p1 + s + (k_yt*x + k_st*s)*g - f*fabs(x)*p1",
+        float(trade.pnl(scenario)),
+        "USD",
+        x=held.yt,
+        p1=p1,
+        s=held.st,
+        k_yt=k_yt,
+        k_st=k_st,
+        g=g,
+        f=f,
+    )
+
+
+def _flat_costs(sheet: Worksheet, trade: InterestPeriodArbitrage, exit_implied: float) -> float:
+    """Gas, both swaps of the capital, and the slippage of the exit at its mean price."""
+    costs = sheet.desk.settings.costs
+    sold = abs(trade.position.yt) * yt_price(exit_implied, trade.exit_tau)
+    return costs.gas_usd + 2.0 * costs.swap * trade.margin + costs.exit_slippage * sold
+
+
+def _losses(
+    sheet: Worksheet,
+    trade: InterestPeriodArbitrage,
+    holding: Holding,
+    forecast: YieldForecast,
+    exits: ExitYield | None,
+) -> None:
+    desk = sheet.desk
+    factors = [
+        Factor(name="settled_apy", mean=forecast.mean_apy, sd=forecast.sd_apy, samples=forecast.samples)
+    ]
+    count = forecast.samples.size or desk.settings.draws
+    p_liquidation, paths = None, None
+    if exits is not None:
+        factors.append(Factor(name="exit_implied", mean=exits.mean, sd=exits.sd, floor=0.0))
+        if trade.maintenance_ratio is not None:
+            p_liquidation, paths = _liquidation(sheet, trade, holding, forecast.mean_apy, exits)
+    losses = probability_of_loss(
+        trade,
+        Risks(factors=tuple(factors), rho=0.0 if exits is None else exits.rho),
+        desk.draws,
+        count=count,
+        hurdle_pnl=hurdle_profit(sheet, holding.years),
+        flat_costs=_flat_costs(sheet, trade, trade.implied_apy if exits is None else exits.mean),
+        simulation_gap=desk.settings.simulation_gap,
+        liquidation_gap=desk.settings.liquidation_gap,
+        p_liquidation=p_liquidation,
+        liquidation=paths,
+        liquidated=-trade.liquidation_loss * trade.margin,
+    )
+    score(sheet, losses, holding.years, (sheet.market.contract.terms,))
+
+
+def _liquidation(
+    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, settled_apy: float, exits: ExitYield
+) -> tuple[float, Callable[[Scenario], NDArray[np.float64]] | None]:
+    """Bound on the probability of a margin call, and the paths to simulate where it is not negligible.
+
+    The implied yield is a random walk, watched in daily steps and between them; the barrier moves with the
+    clock and with what has settled at the mean of the forecast.
+    """
+    import numpy as np
+
+    desk, start = sheet.desk, sheet.desk.as_of
+    steps = max(1, math.ceil(holding.days))
+    moments = [start + step / steps * timedelta(days=holding.days) for step in range(steps + 1)]
+    taus = np.array([desk.clock(sheet.market, moment) for moment in moments])
+    taus[-1] = holding.exit_tau
+    alive = taus > 0
+    taus = taus[alive]
+    accrued = np.maximum(trade.tau - taus - holding.entry_offset, 0.0)
+    barrier = trade.liquidation_barrier(settled_apy, accrued, taus)
+    part = np.arange(steps + 1)[alive] / steps
+    mean_path = trade.implied_apy + part * (exits.mean - trade.implied_apy)
+    nearest = np.nanmin(np.append(trade.sign * (mean_path - barrier), math.inf))
+    bound = min(1.0, 2.0 * normal_below(0.0, float(nearest), exits.sd))
+    if bound < desk.settings.simulation_gate:
+        return bound, None
+
+    def odds(scenario: Scenario) -> NDArray[np.float64]:
+        end = np.asarray(scenario.exit_implied)
+        path = trade.implied_apy + part[:, None] * (end - trade.implied_apy)
+        step_sd = exits.sd / math.sqrt(steps)
+        if step_sd > 0:
+            path = path + step_sd * desk.draws.bridge(end.size, steps)[alive]
+        distance = trade.sign * (path - barrier[:, None]) / (step_sd or 1.0)
+        return crossing_odds(np.where(np.isnan(distance), math.inf, distance))
+
+    return bound, odds

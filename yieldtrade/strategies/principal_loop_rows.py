@@ -1,0 +1,330 @@
+"""Rows of the levered PT: one on each contract, lent against by the settings' lender (strategies.md 4.2)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from yieldtrade.conventions import DAYS_PER_YEAR
+from yieldtrade.errors import MissingDataError
+from yieldtrade.lending.leverage import check_ltv_limits, leverage_cap
+from yieldtrade.lending.oracle import LinearDiscountOracle, MarketTwapOracle
+from yieldtrade.strategies.inputs import BorrowForecast, PriceRisk, Scenario
+from yieldtrade.strategies.principal_loop import LeveragedPrincipalLoop
+from yieldtrade.strategies.risk import Factor, Risks, normal_below, probability_of_loss
+from yieldtrade.strategies.row import InputLine
+from yieldtrade.strategies.scoring import hurdle_profit, score
+from yieldtrade.strategies.worksheet import Worksheet, write_row
+from yieldtrade.tokens.pricing import pt_price
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from yieldtrade.lending.oracle import PrincipalOracle
+    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.inputs import ExitYield
+    from yieldtrade.strategies.row import Opportunity
+
+NAME = "principal_loop"
+
+
+class Loan(NamedTuple):
+    """Terms of the lender and the market's fee."""
+
+    trading_fee: float
+    max_ltv: float
+    liquidation_ltv: float
+    flash_fee: float
+    oracle: PrincipalOracle
+
+
+def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
+    """Yield the one row of a contract."""
+    yield write_row(desk, market, NAME, "", _fill)
+
+
+def _fill(sheet: Worksheet) -> None:
+    loan, borrow, price_risk = _loan(sheet), _borrow(sheet), _price_risk(sheet)
+    days = _days(sheet)
+    sheet.put(horizon_days=days, show_apy=sheet.desk.shows_apy(days))
+    early = days < sheet.market.days_left
+    exits = sheet.exit_yield(days) if early else None
+    if loan is None or borrow is None or price_risk is None or (early and exits is None):
+        return
+    trade = _trade(sheet, loan, days)
+    if trade is None:
+        return
+    scenario = Scenario(
+        borrow_apy=borrow.mean_apy, exit_implied=trade.implied_apy if exits is None else exits.mean
+    )
+    flat_costs = sheet.desk.settings.costs.gas_usd + 2.0 * loan.flash_fee * trade.debt
+    _describe(sheet, trade, borrow.mean_apy)
+    _returns(sheet, trade, scenario, flat_costs)
+    _check(sheet, trade, borrow.mean_apy)
+    _losses(sheet, trade, borrow, price_risk, exits, flat_costs)
+
+
+def _loan(sheet: Worksheet) -> Loan | None:
+    quote, terms = sheet.market.quote, sheet.desk.lender().terms
+    trading_fee = sheet.number("trading_fee")
+    max_ltv, liquidation_ltv = sheet.lender_number("pt_max_ltv"), sheet.lender_number("pt_liquidation_ltv")
+    flash_fee = sheet.desk.settings.costs.flash_fee
+    if flash_fee is None:
+        flash_fee = sheet.lender_number("flash_fee")
+    by_market = terms.get("pt_oracle_kind") == "market_twap"
+    discount = 0.0 if by_market else sheet.lender_number("pt_oracle_discount")
+    if trading_fee is None or max_ltv is None or liquidation_ltv is None or flash_fee is None:
+        return None
+    if discount is None or quote is None:
+        return None
+    oracle: PrincipalOracle = LinearDiscountOracle(discount=discount)
+    if by_market:
+        oracle = MarketTwapOracle(implied_apy=quote.implied_apy)
+    return Loan(trading_fee, max_ltv, liquidation_ltv, flash_fee, oracle)
+
+
+def _borrow(sheet: Worksheet) -> BorrowForecast | None:
+    """Take the user's forecast, else the stored rate with the spread that the lender's terms state."""
+    settings = sheet.desk.settings
+    if settings.borrow is not None:
+        borrow = settings.borrow
+        sheet.use(InputLine("borrow_apy", borrow.mean_apy, "APY", None, None, "given by the user"))
+        sheet.use(InputLine("borrow_apy_sd", borrow.sd_apy, "APY", None, None, "given by the user"))
+        sheet.put(borrow_apy_now=borrow.mean_apy)
+        return borrow
+    spread = sheet.lender_number("borrow_apy_sd")
+    try:
+        rate = sheet.desk.borrow_rate()
+    except MissingDataError as error:
+        sheet.missing(str(error))
+        return None
+    line = sheet.desk.line("borrow_apy", rate.borrow_apy, "APY", rate.at, rate.source)
+    sheet.use_dated(line, settings.max_rate_age_days)
+    sheet.flag("no_borrow_curve")
+    sheet.put(borrow_apy_now=rate.borrow_apy)
+    return None if spread is None else BorrowForecast(mean_apy=rate.borrow_apy, sd_apy=spread)
+
+
+def _price_risk(sheet: Worksheet) -> PriceRisk | None:
+    found = sheet.desk.price_vol(sheet.market)
+    contract = sheet.market.contract
+    if found is None:
+        sheet.missing(
+            f"no prices measure how far {contract.underlying} moves against {sheet.desk.settings.debt_asset}: "
+            f"state `--set {contract.contract_id}.base_asset=USD` if it is a dollar, or load prices"
+        )
+        return None
+    vol, source = found
+    sheet.use(InputLine("underlying_vol", vol, "a year", None, None, source))
+    sheet.figure(underlying_vol=vol)
+    return PriceRisk(vol=vol)
+
+
+def _days(sheet: Worksheet) -> float:
+    """To maturity, or to the wished horizon where sooner."""
+    wished, left = sheet.desk.settings.horizon_days, sheet.market.days_left
+    if wished is not None and wished > left:
+        sheet.flag("horizon_cut")
+    if wished is not None and wished < left:
+        sheet.flag("re_entry_needed")
+        return wished
+    return left
+
+
+def _trade(sheet: Worksheet, loan: Loan, days: float) -> LeveragedPrincipalLoop | None:
+    """Build the loop at the chosen leverage; None where no leverage is allowed."""
+    quote, tau, settings = sheet.market.quote, sheet.market.tau, sheet.desk.settings
+    if quote is None or tau is None:
+        return None
+    check_ltv_limits(loan.max_ltv, loan.liquidation_ltv)
+    entry_cost = (1.0 + loan.trading_fee) * (1.0 + settings.costs.swap) - 1.0
+    early = days < sheet.market.days_left
+    sale = (1.0 - loan.trading_fee) * (1.0 - settings.costs.exit_slippage) if early else 1.0
+    price, counted = pt_price(quote.implied_apy, tau), loan.oracle.price(tau)
+    if counted > price:
+        sheet.flag("oracle_above_market")
+    # a loan against more than the PT would fetch cannot be liquidated whole, so the cap counts the lesser
+    cap = leverage_cap(loan.max_ltv, min(counted, price), price * (1.0 + entry_cost))
+    sheet.figure(max_leverage_at_oracle=leverage_cap(loan.max_ltv, counted, price * (1.0 + entry_cost)))
+    leverage = sheet.leverage(cap)
+    if leverage < 1:
+        sheet.reject(
+            "above_max_leverage", 1.0, leverage, f"a loop has a leverage of 1 or more, not {leverage:g}"
+        )
+        return None
+    return LeveragedPrincipalLoop(
+        implied_apy=quote.implied_apy,
+        tau=tau,
+        leverage=leverage,
+        max_ltv=loan.max_ltv,
+        liquidation_ltv=loan.liquidation_ltv,
+        oracle=loan.oracle,
+        hold=days / DAYS_PER_YEAR if early else None,
+        entry_cost=entry_cost,
+        exit_cost=1.0 - sale * (1.0 - settings.costs.swap),
+        equity=sheet.capital,
+        liquidation_loss=settings.liquidation_loss,
+    )
+
+
+def _describe(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow_apy: float) -> None:
+    """Write legs, loan to value and what liquidates the loop."""
+    contract, start, settings = sheet.market.contract, sheet.desk.as_of, sheet.desk.settings
+    token = f"PT-{contract.contract_id}"
+    worth = trade.units * trade.mid_price
+    cost = trade.units * (trade.execution_price - trade.mid_price)
+    sheet.leg(start, "borrow", settings.debt_asset, price_st=0.0, value_usd=trade.debt)
+    sheet.leg(start, "buy", token, price_st=trade.mid_price, value_usd=worth, fee_usd=cost)
+    sheet.put(
+        leverage_mark=trade.mark_leverage,
+        ltv=sheet.work(
+            "ltv",
+            "D/(N*O)",
+            trade.ltv,
+            D=trade.debt,
+            N=trade.units,
+            O=trade.oracle_price,
+        )
+        if trade.debt > 0
+        else 0.0,
+        health_factor=trade.health_factor,
+        cost_in=cost / trade.equity,
+        liquidation_trigger="underlying price falls to",
+        liquidation_unit="of the price now",
+        liquidation_value=trade.liquidation_ratio(),
+        liquidation_days=trade.days_after_maturity(borrow_apy),
+    )
+    sheet.figure(
+        critical_borrow_apy=trade.critical_borrow_apy(),
+        executed_yield=trade.executed_yield,
+        oracle_price=trade.oracle_price,
+        market_price=trade.mid_price,
+    )
+    if isinstance(trade.oracle, MarketTwapOracle):
+        sheet.figure(liquidation_implied_apy=trade.liquidation_implied())
+    else:
+        sheet.note(
+            "negative carry costs money but does not liquidate: the lender's price of the PT rises faster"
+        )
+
+
+def _returns(sheet: Worksheet, trade: LeveragedPrincipalLoop, scenario: Scenario, flat_costs: float) -> None:
+    """Write profit, naive figure, break-evens and decomposition at the means."""
+    pnl = _arithmetic(sheet, trade, scenario)
+    net = sheet.work(
+        "pnl_after_flat_costs_usd",
+        "pnl - flat_costs",
+        pnl - flat_costs,
+        "USD",
+        pnl=pnl,
+        flat_costs=flat_costs,
+    )
+    sheet.figure(pnl_after_flat_costs_usd=net)
+    sheet.net_apy(net, trade.years)
+    parts = trade.decomposition(scenario)
+    sheet.put(
+        net_apy_naive=trade.naive(scenario.borrow_apy),
+        unlevered_apy=trade.unlevered_apy,
+        decomposition=parts,
+        cost_out=-parts["exit_cost"] / trade.equity,
+    )
+    sheet.break_evens(trade.break_evens(scenario.borrow_apy, sheet.desk.hurdle))
+
+
+def _arithmetic(sheet: Worksheet, trade: LeveragedPrincipalLoop, scenario: Scenario) -> float:
+    """Write the profit step by step."""
+    price = sheet.work(
+        "P", "exp(-tau*log1p(y))", trade.mid_price, "ST per PT", tau=trade.tau, y=trade.implied_apy
+    )
+    units = sheet.work(
+        "N",
+        "L*E/(P*(1.0 + c_in))",
+        trade.units,
+        "PT, of 1 USD of ST each",
+        L=trade.leverage,
+        E=trade.equity,
+        P=price,
+        c_in=trade.entry_cost,
+    )
+    value = scenario.redemption_factor
+    if not trade.to_maturity:
+        value = sheet.work(
+            "V",
+            "exp(-tau1*log1p(y1))",
+            pt_price(scenario.exit_implied, trade.tau - trade.years),
+            "ST per PT",
+            tau1=trade.tau - trade.years,
+            y1=scenario.exit_implied,
+        )
+    return sheet.work(
+        "pnl",
+        "N*V*X*(1.0 - c) - D*exp(t*log1p(b)) - E",
+        float(trade.pnl(scenario)),
+        "USD",
+        N=units,
+        V=value,
+        X=scenario.underlying_ratio,
+        c=trade.exit_cost,
+        D=trade.debt,
+        t=trade.years,
+        b=scenario.borrow_apy,
+        E=trade.equity,
+    )
+
+
+def _check(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow_apy: float) -> None:
+    """Reject a loop whose PT yields less than its debt costs, or whose debt is not there to borrow."""
+    if trade.debt == 0:
+        return
+    earned, desk = trade.executed_yield, sheet.desk
+    if earned <= borrow_apy:
+        text = f"the PT yields {earned:.4%} at its price, the debt costs {borrow_apy:.4%}"
+        sheet.reject("negative_carry", earned, borrow_apy, text)
+    if desk.settings.borrow is None:
+        rate = desk.borrow_rate()
+        available = rate.supply_usd - rate.borrow_usd
+        if trade.debt > available:
+            text = f"a debt of {trade.debt:,.0f} USD is more than the {available:,.0f} USD left to borrow"
+            sheet.reject("size_above_capacity", trade.debt, available, text)
+
+
+def _losses(
+    sheet: Worksheet,
+    trade: LeveragedPrincipalLoop,
+    borrow: BorrowForecast,
+    price_risk: PriceRisk,
+    exits: ExitYield | None,
+    flat_costs: float,
+) -> None:
+    desk, vol = sheet.desk, price_risk.vol
+    factors = [Factor(name="borrow_apy", mean=borrow.mean_apy, sd=borrow.sd_apy, floor=0.0)]
+    if vol > 0:
+        spread = math.sqrt(math.expm1(vol * vol * trade.years))
+        factors.append(Factor(name="underlying_ratio", mean=1.0, sd=spread, shape="lognormal"))
+    if exits is not None:
+        factors.append(Factor(name="exit_implied", mean=exits.mean, sd=exits.sd, floor=0.0))
+
+    def below(threshold: float) -> float:
+        """Probability of less than a profit where only the borrow rate is uncertain: that of paying more."""
+        limit = trade.break_even_borrow(trade.equity + flat_costs + threshold)
+        if limit.value is None:
+            return 0.0 if limit.status == "always" else 1.0
+        return 1.0 - normal_below(limit.value, borrow.mean_apy, borrow.sd_apy)
+
+    p_liquidation = trade.p_liquidation(borrow.mean_apy, vol)
+    simulated = trade.debt > 0 and p_liquidation >= desk.settings.simulation_gate
+    losses = probability_of_loss(
+        trade,
+        Risks(factors=tuple(factors)),
+        desk.draws,
+        count=desk.settings.draws,
+        hurdle_pnl=hurdle_profit(sheet, trade.years),
+        flat_costs=flat_costs,
+        simulation_gap=desk.settings.simulation_gap,
+        liquidation_gap=desk.settings.liquidation_gap,
+        p_liquidation=p_liquidation,
+        liquidation=(lambda drawn: trade.liquidation_odds(drawn, vol)) if simulated else None,
+        liquidated=-trade.liquidation_loss * trade.equity,
+        exact=below if len(factors) == 1 and trade.debt > 0 else None,
+    )
+    score(sheet, losses, trade.years, (sheet.market.contract.terms, desk.lender().terms))

@@ -1,0 +1,35 @@
+"""A profit as an annual rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from yieldtrade.elementwise import evaluate, positive, where
+
+
+def annual_return(gain: Any, years: Any) -> Any:
+    """Effective annual rate of a gain over the capital, ``(1 + gain)^(1/t) - 1`` (strategies.md 4.2).
+
+    Parameters
+    ----------
+    gain
+        Profit over capital, a fraction over the holding period.
+    years
+        Holding period t, above 0.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        Fraction; -1 where all or more is lost.
+
+    Raises
+    ------
+    DomainError
+        ``years`` not above 0, a value that is not finite, a rate too large to represent.
+    """
+    return evaluate(_annual_return, (positive("years"),), "raise", gain=gain, years=years)
+
+
+def _annual_return(xp: Any, gain: Any, years: Any) -> Any:
+    left = gain > -1
+    return where(xp, left, xp.expm1(xp.log1p(where(xp, left, gain, 0.0)) / years), -1.0)

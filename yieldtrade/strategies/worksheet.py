@@ -1,0 +1,301 @@
+"""The sheet on which a strategy writes one row: inputs used, figures found, reasons against it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from yieldtrade.conventions import DAY_SECONDS
+from yieldtrade.errors import DomainError, YieldtradeError
+from yieldtrade.strategies import ranking
+from yieldtrade.strategies.returns import annual_return
+from yieldtrade.strategies.row import ExplainLine, InputLine, Leg, Opportunity, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from yieldtrade.market import Terms
+    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.inputs import ExitYield, YieldForecast
+    from yieldtrade.strategies.row import BreakEven
+
+
+def write_row(
+    desk: Desk, market: Market, strategy: str, side: str, fill: Callable[[Worksheet], None]
+) -> Opportunity:
+    """Write one row: what speaks against the market, then what ``fill`` finds.
+
+    A figure that contradicts itself becomes a reason against the row; it never stops the screen.
+    """
+    sheet = Worksheet(desk, market, strategy, side)
+    sheet.read_market()
+    if market.tau is not None and market.quote is not None:
+        try:
+            fill(sheet)
+        except YieldtradeError as error:
+            sheet.reject("inconsistent_parameters", None, None, str(error))
+    return sheet.opportunity()
+
+
+class Worksheet:
+    """One row in the making. A missing input becomes a reason, never a default."""
+
+    def __init__(self, desk: Desk, market: Market, strategy: str, side: str) -> None:
+        self.desk = desk
+        self.market = market
+        self.capital = desk.settings.size_usd
+        self._fields: dict[str, Any] = {"strategy": strategy, "side": side}
+        self._inputs: list[InputLine] = []
+        self._ages: list[float] = []
+        self._reasons: list[Reason] = []
+        self._flags: dict[str, None] = {}
+        self._lines: list[ExplainLine] = []
+        self._legs: list[Leg] = []
+        self._notes: list[str] = []
+        self._figures: dict[str, float | None] = {}
+        self._st_price: float | None = None
+
+    def number(self, name: str) -> float | None:
+        """Return a numeric term of the contract; a missing one rejects the row."""
+        contract = self.market.contract
+        return self._number(contract.terms, contract.venue_id, name)
+
+    def word(self, name: str) -> str | None:
+        """Return a term of the contract that is a word; a missing one rejects the row."""
+        contract = self.market.contract
+        if not self._known(contract.terms, contract.venue_id, name):
+            return None
+        return contract.terms.text(name)
+
+    def lender_number(self, name: str) -> float | None:
+        """Return a numeric term of the lender; a missing one rejects the row."""
+        venue = self.desk.lender()
+        return self._number(venue.terms, venue.venue_id, name)
+
+    def use(self, line: InputLine) -> None:
+        """Record an input."""
+        self._inputs.append(line)
+
+    def use_dated(self, line: InputLine, limit_days: float) -> None:
+        """Record an input whose age is limited: beyond the limit flagged, far beyond it rejected."""
+        self.use(line)
+        if line.age_days is None:
+            return
+        self._ages.append(line.age_days)
+        refused = self.desk.settings.reject_age_factor * limit_days
+        if line.age_days > limit_days:
+            self.flag("stale")
+        if line.age_days > refused:
+            text = f"{line.name} is {line.age_days:.1f} days old, at most {refused:g} are allowed"
+            self.reject("stale_data", line.age_days, refused, text)
+
+    def reject(self, code: str, number: float | None, threshold: float | None, text: str) -> None:
+        """Give a reason against the row."""
+        self._reasons.append(Reason(code, number, threshold, text))
+
+    def missing(self, text: str, code: str = "missing_input") -> None:
+        """Reject the row for want of an input."""
+        self.reject(code, None, None, text)
+
+    def flag(self, name: str) -> None:
+        """Raise a flag of :data:`yieldtrade.strategies.row.FLAG_WORDS`."""
+        self._flags[name] = None
+
+    def note(self, text: str) -> None:
+        """Add a remark in words."""
+        self._notes.append(text)
+
+    def put(self, **fields: Any) -> None:
+        """Set fields of the row."""
+        self._fields.update(fields)
+
+    def figure(self, **figures: float | None) -> None:
+        """Set figures that only this strategy has."""
+        self._figures.update(figures)
+
+    def leg(
+        self,
+        when: datetime,
+        action: str,
+        token: str,
+        *,
+        price_st: float,
+        value_usd: float,
+        fee_usd: float = 0.0,
+    ) -> None:
+        """Add something bought, sold, lent or owed, worth ``value_usd`` at ``price_st`` ST per token."""
+        worth = price_st * (self._st_price or 0.0)
+        amount = value_usd / worth if worth > 0 else None
+        self._legs.append(Leg(when, action, token, amount, price_st, value_usd, fee_usd))
+
+    def work(self, name: str, formula: str, result: float, unit: str = "", **values: float) -> float:
+        """Write a line of arithmetic and return its result."""
+        line = ExplainLine(
+            name=name, formula=formula, values=MappingProxyType(values), result=result, unit=unit
+        )
+        self._lines.append(line)
+        return result
+
+    def forecast(self, start: datetime, end: datetime, *, needed: bool) -> YieldForecast | None:
+        """Return the forecast of the underlying's settled APY; where needed, its absence rejects the row."""
+        underlying = self.market.contract.underlying
+        if self.desk.is_points_market(self.market):
+            self.flag("points_market")
+            text = "publishes a yield of zero and pays in points, which have no stored price"
+            if needed:
+                self.missing(f"{underlying} {text}: its YT cannot be valued", "forecast_missing")
+            return None
+        found, problem = self.desk.forecast(underlying, start, end)
+        if found is None:
+            self.note(f"no forecast of {underlying}: {problem}")
+            if needed:
+                self.missing(f"no forecast of {underlying}: {problem}", "forecast_missing")
+            return None
+        self.put(forecast_version=found.model_version, yield_basis="forecast")
+        self.use(InputLine("settled_apy", found.mean_apy, "APY", None, None, f"forecast: {found.definition}"))
+        self.use(InputLine("settled_apy_sd", found.sd_apy, "APY", None, None, found.model_version))
+        self.figure(
+            settled_apy=found.mean_apy, settled_apy_sd=found.sd_apy, known_fraction=found.known_fraction
+        )
+        return found
+
+    def exit_yield(self, horizon_days: float) -> ExitYield | None:
+        """Return the exit yield; if nothing measures its spread, the row is rejected."""
+        found = self.desk.exit_yield(self.market, horizon_days)
+        if found is None:
+            self.missing(
+                f"no stored quotes measure how far implied yields move in {horizon_days:.3g} days: "
+                "load quotes with `yieldtrade load FILE`"
+            )
+            return None
+        if found.proxy is not None:
+            self.flag("exit_sd_proxy")
+            self.note(f"spread of the exit yield: {found.proxy}")
+        mean_source = "the entry yield: a random walk has no drift"
+        self.use(InputLine("exit_implied", found.mean, "APY", None, None, mean_source))
+        spread_source = self.desk.spread_text(self.market, horizon_days)
+        self.use(InputLine("exit_implied_sd", found.sd, "APY", None, None, spread_source))
+        self.figure(exit_implied=found.mean, exit_implied_sd=found.sd)
+        return found
+
+    def leverage(self, cap: float) -> float:
+        """Choose the leverage: the user's, refused above the cap, else the default, cut to it."""
+        settings = self.desk.settings
+        limit = cap if settings.max_leverage is None else min(cap, settings.max_leverage)
+        wanted = settings.default_leverage if settings.leverage is None else settings.leverage
+        if wanted > limit and settings.leverage is None:
+            self.flag("leverage_cut")
+        elif wanted > limit:
+            text = f"leverage {wanted:g} is above the largest allowed, {limit:.4f}"
+            self.reject("above_max_leverage", wanted, limit, text)
+        chosen = min(wanted, limit)
+        self.put(leverage=chosen, max_leverage=cap if math.isfinite(cap) else None)
+        return chosen
+
+    def net_apy(self, pnl: float, years: float) -> None:
+        """Write the exact annual return on the capital."""
+        gain = pnl / self.capital
+        try:
+            exact = annual_return(gain, years)
+        except DomainError:
+            self.note("the annual return is too large to represent: see the return over the horizon")
+            return
+        formula = "expm1(log1p(pnl/capital)/years)" if gain > -1 else "-1.0"
+        self.work("net_apy_exact", formula, exact, "APY", pnl=pnl, capital=self.capital, years=years)
+        self.put(net_apy_exact=exact)
+
+    def break_evens(self, found: Mapping[str, BreakEven]) -> None:
+        """Set the break-even fields, and keep every status and reason."""
+        self.put(break_evens=MappingProxyType(dict(found)))
+        for name in ("borrow", "settled_apy", "exit_implied", "days"):
+            if name in found:
+                self.put(**{f"break_even_{name}": found[name].value})
+
+    def opportunity(self) -> Opportunity:
+        """Finish the row: apply the limits and freeze it."""
+        contract, quote, fields = self.market.contract, self.market.quote, self._fields
+        name = "-".join(filter(None, (fields["strategy"], fields["side"])))
+        row = Opportunity(
+            row_id=f"{contract.contract_id}:{name}",
+            venue=contract.venue_id,
+            market=contract.contract_id,
+            underlying=contract.underlying,
+            maturity=contract.maturity,
+            as_of=self.desk.as_of,
+            size_usd=self.capital,
+            capital_usd=self.capital,
+            implied_apy=None if quote is None else quote.implied_apy,
+            hurdle_apy=self.desk.hurdle,
+            oldest_input_age_s=max(self._ages) * DAY_SECONDS if self._ages else None,
+            flags=tuple(sorted(self._flags)),
+            figures=MappingProxyType(self._figures),
+            legs=tuple(self._legs),
+            inputs=tuple(self._inputs),
+            explain=tuple(self._lines),
+            notes=tuple(self._notes),
+            **fields,
+        )
+        reasons = (*self._reasons, *ranking.limit_reasons(row, self.desk.settings))
+        return replace(row, reasons=reasons, status="rejected" if reasons else "accepted")
+
+    def read_market(self) -> None:
+        """Record the quote, the clock, the price and the hurdle, and what speaks against them."""
+        market, desk = self.market, self.desk
+        contract = market.contract
+        self.flag("no_depth")
+        if market.days_left <= 0:
+            self.reject("expired", -market.days_left, 0.0, f"matured {-market.days_left:.2f} days ago")
+        elif market.tau is None:
+            self.missing(market.problem)
+        if contract.terms.get("paused") is True:
+            self.reject("market_paused", None, None, f"{contract.contract_id} is paused")
+        self._read_quote()
+        price = desk.st_price(market)
+        if price is None:
+            self.flag("no_st_price")
+        else:
+            self._st_price = float(price.value or 0.0)
+            self.use(price)
+        if desk.hurdle_input is not None:
+            self.use(desk.hurdle_input)
+            if (desk.hurdle_input.age_days or 0.0) > desk.settings.max_rate_age_days:
+                self.flag("stale_hurdle")
+
+    def _read_quote(self) -> None:
+        quote, desk = self.market.quote, self.desk
+        if quote is None:
+            contract_id = self.market.contract.contract_id
+            self.missing(
+                f"no implied yield of {contract_id} is known at this moment: load quotes, or give one"
+            )
+            return
+        line = desk.line("implied_apy", quote.implied_apy, "APY", quote.at, quote.source)
+        limit = desk.settings.max_quote_age_days
+        if quote.kind == "given":
+            self.flag("given_quote")
+        if quote.kind != "undated":
+            self.use_dated(line, limit)
+            return
+        self.use(line._replace(as_of=None, age_days=None))
+        self.flag("undated_quote")
+        text = "nobody recorded when the implied yield was quoted, so its age cannot be judged"
+        self.reject("stale_data", None, limit, text)
+
+    def _number(self, terms: Terms, owner: str, name: str) -> float | None:
+        if not self._known(terms, owner, name):
+            return None
+        value, parameter = terms.number(name), terms.parameters[name]
+        line = self.desk.line(f"{owner}.{name}", value, parameter.unit, parameter.valid_from, "")
+        self.use(line._replace(source=f"{parameter.basis}: {parameter.source}"))
+        return value
+
+    def _known(self, terms: Terms, owner: str, name: str) -> bool:
+        if name in terms:
+            return True
+        self.missing(
+            f"{owner}.{name} is not known: nobody has published it; give it with `--set {owner}.{name}=VALUE`"
+        )
+        return False
