@@ -120,7 +120,9 @@ def main() -> int:
             name = str(document.relative_to(ROOT))
             if check:
                 sys.stderr.writelines(
-                    difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, f"{name} (now)")
+                    difflib.unified_diff(
+                        before.splitlines(True), after.splitlines(True), name, f"{name} (now)"
+                    )
                 )
             else:
                 document.write_text(after, "utf-8")

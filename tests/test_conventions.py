@@ -67,7 +67,7 @@ def test_apr_and_apy_invert_each_other(apy, periods):
 
 @given(st.floats(0.001, 5.0))
 def test_apr_lies_between_the_continuous_rate_and_the_apy(apy):
-    """More periods mean a lower APR for one APY, towards the continuous rate; one period is the APY itself."""
+    """More periods mean a lower APR for one APY, down to the continuous rate; one period is the APY."""
     continuous = continuous_from_apy(apy)
     assert continuous <= apr_from_apy(apy, 365) <= apr_from_apy(apy, 12) <= apy * (1 + 1e-15)
     assert apr_from_apy(apy, 1) == pytest.approx(apy, rel=1e-15)
@@ -126,7 +126,7 @@ def test_rate_conversions_take_arrays():
 
 
 def test_a_year_is_always_31536000_seconds():
-    """Time is seconds over 31,536,000, also in a leap year and across time zones; backwards it is negative."""
+    """Time is seconds over 31,536,000, in leap years and across zones too; backwards it is negative."""
     assert year_fraction(at(2025, 1, 1), at(2026, 1, 1)) == 1.0
     assert year_fraction(at(2024, 1, 1), at(2025, 1, 1)) == 366 / 365
     assert year_fraction(at(2024, 1, 1), at(2024, 1, 1, 0, 0, 1)) == 1 / 31_536_000
@@ -138,8 +138,8 @@ def test_a_year_is_always_31536000_seconds():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda naive: utc(naive),
-        lambda naive: iso(naive),
+        utc,
+        iso,
         lambda naive: year_fraction(naive, at(2025, 1, 1)),
         lambda naive: year_fraction(at(2025, 1, 1), naive),
         lambda naive: epoch_start(naive, at(2024, 1, 1), 604_800),
@@ -203,10 +203,11 @@ def test_four_digits_are_never_a_day():
 
 
 @pytest.mark.parametrize(
-    "code", ["JLP", "JLP-", "-2411", "JLP-2413", "JLP-2400", "JLP-24111", "X-31FEB27", "X-00JAN27", "X-10JUX27", ""]
+    "code",
+    ["JLP", "JLP-", "-2411", "JLP-2413", "JLP-2400", "JLP-24111", "X-31FEB27", "X-00JAN27", "X-10JUX27", ""],
 )
 def test_other_codes_are_refused(code):
-    """Anything else, an impossible month or an impossible day, is a MarketDefinitionError that shows the code."""
+    """Anything else, even an impossible month or day, is a MarketDefinitionError that shows the code."""
     with pytest.raises(MarketDefinitionError, match="contract code"):
         parse_contract_code(code)
 

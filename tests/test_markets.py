@@ -9,6 +9,7 @@ import json
 import math
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -542,7 +543,7 @@ def test_official_apy_compounds_365_times_a_year():
 
 def test_the_history_document_describes_every_table_and_its_columns():
     """Each table and each of its columns is explained; no path outside the project is named."""
-    text = (bundled_folder() / "history" / "SOURCES.md").read_text(encoding="utf-8")
+    text = Path(bundled_folder(), "history", "SOURCES.md").read_text(encoding="utf-8")
     for file in history_files():
         assert f"### {file}" in text, file
     for column in table("jlp_pool_daily")[0]:

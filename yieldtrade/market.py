@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from yieldtrade.conventions import epoch_start, iso, utc, year_fraction
 from yieldtrade.errors import DataError, MarketDefinitionError, MissingDataError, UnknownNameError
@@ -28,8 +28,7 @@ QuoteKind: TypeAlias = Literal["market", "given", "undated"]
 CONTRACT_LISTING = "yieldtrade markets contracts"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One fact about a venue, pool or contract, with where it comes from.
 
     ``basis`` is documentation, onchain, adopted, recommendation, inferred, assumed or user.
@@ -96,8 +95,7 @@ class Terms:
         return value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Venue:
+class Venue(NamedTuple):
     """A place where yield tokens trade or are lent against."""
 
     venue_id: str
@@ -139,8 +137,7 @@ class Pool:
         return Terms(owner=self.pool_id, parameters=MappingProxyType(folded))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Figure(NamedTuple):
     """A published figure about a contract that is not a market quote; ``at`` is None where it is undated."""
 
     kind: str
@@ -151,8 +148,7 @@ class Figure:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
+class Contract(NamedTuple):
     """A maturity of PT and YT on one underlying at one venue."""
 
     contract_id: str
@@ -166,8 +162,7 @@ class Contract:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class YieldQuote:
+class YieldQuote(NamedTuple):
     """A price of a contract at a moment; prices in ST, rates effective annual fractions.
 
     ``kind`` says what stands behind it: ``market`` a stored quote, ``given`` the user's own figure, ``undated``
@@ -186,8 +181,7 @@ class YieldQuote:
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LendingRate:
+class LendingRate(NamedTuple):
     """Supply and borrow rates of one asset at one lending venue; APYs as fractions, totals in USD."""
 
     venue_id: str
@@ -287,7 +281,7 @@ class MarketView:
         found = self.facts.venue(venue_id)
         if found is None:
             raise UnknownNameError("venue", venue_id, self.facts.venue_ids(), "yieldtrade markets venues")
-        return replace(found, terms=found.terms.overlaid(venue_id, self._given_for(venue_id)))
+        return found._replace(terms=found.terms.overlaid(venue_id, self._given_for(venue_id)))
 
     def pool(self, pool_id: str) -> Pool:
         """Return one pool; names are matched without regard to case.
@@ -377,7 +371,7 @@ class MarketView:
         if not self.given_terms:
             return contract
         over = {**self._given_for(contract.venue_id), **self._given_for(contract.contract_id)}
-        return replace(contract, terms=contract.terms.overlaid(contract.contract_id, over))
+        return contract._replace(terms=contract.terms.overlaid(contract.contract_id, over))
 
 
 def pricing_start(contract: Contract, moment: datetime) -> datetime:

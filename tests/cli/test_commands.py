@@ -21,7 +21,9 @@ def run(bundled_path, monkeypatch, tmp_path):
     monkeypatch.setenv("YIELDTRADE_DB", str(bundled_path))
 
     def call(*arguments, text=None, **environment):
-        return CliRunner().invoke(cli, arguments, input=text, env=environment, auto_envvar_prefix="YIELDTRADE")
+        return CliRunner().invoke(
+            cli, arguments, input=text, env=environment, auto_envvar_prefix="YIELDTRADE"
+        )
 
     return call
 
@@ -37,7 +39,7 @@ def commands():
                 yield f"{name} {part}", sub
 
 
-@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=str)
 def test_every_command_has_help_with_an_example(name, command):
     """Help tells what a command does, what each option means, and shows an example."""
     assert command.help
@@ -77,18 +79,27 @@ def test_an_unknown_command_suggests_the_nearest():
 
 def test_the_first_use_says_that_it_makes_the_database(tmp_path):
     """A new file is made with the bundled history, said on standard error only."""
-    done = CliRunner().invoke(cli, ["quote", "JLP-2411", "--implied", "0.3", "--json", "--db", str(tmp_path / "x" / "n.db")])
+    done = CliRunner().invoke(
+        cli, ["quote", "JLP-2411", "--implied", "0.3", "--json", "--db", str(tmp_path / "x" / "n.db")]
+    )
     assert json.loads(done.stdout)["implied_apy"] == 0.3
     assert "creating" in done.stderr
     assert "loaded the bundled history" in done.stderr
 
 
 def test_a_table_is_loaded_and_reported(run, tmp_path):
-    """load says what each file did; the second time it has been seen before."""
+    """The load command says what each file did; the second time it has been seen before."""
     (tmp_path / "t.csv").write_text("date,underlying_apy\n2026-01-01,0.1\n2026-01-02,0.12\n")
     first = json.loads(run("load", "t.csv", "--json").stdout)
     assert first == [
-        {"file": "t.csv", "table": "jlp_yield_daily", "rows": 2, "added": 2, "corrected": 0, "state": "loaded"}
+        {
+            "file": "t.csv",
+            "table": "jlp_yield_daily",
+            "rows": 2,
+            "added": 2,
+            "corrected": 0,
+            "state": "loaded",
+        }
     ]
     assert json.loads(run("load", "t.csv", "--json").stdout)[0]["state"] == "loaded before"
 
@@ -173,7 +184,11 @@ def test_a_settings_file_that_cannot_be_right_is_told(tmp_path, text):
     """A broken or misspelt settings file is an error that names it."""
     (tmp_path / "yieldtrade.toml").write_text(text)
     done = subprocess.run(
-        [sys.executable, "-m", "yieldtrade", "db", "path"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "yieldtrade", "db", "path"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert "yieldtrade.toml" in done.stderr
@@ -184,7 +199,7 @@ def test_a_reader_that_goes_away_is_no_error(bundled_path):
     """Output cut by head ends quietly."""
     done = subprocess.run(
         f"{sys.executable} -m yieldtrade db export pool_day --db {bundled_path} | head -1",
-        shell=True,  # noqa: S602 - the pipe is what is tested
+        shell=True,
         capture_output=True,
         text=True,
         check=False,

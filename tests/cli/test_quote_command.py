@@ -127,8 +127,12 @@ def test_quotes_are_read_from_standard_input_a_line_each(run):
         ("JLP-2411", "implied_apy"),
         ("ONyc-13MAY26", "yt_price"),
     ]
-    for bad in ("nonsense", '{"implied_apy": 0.3}', '{"contract": "JLP-2411", "implied": 1}',
-                '{"contract": "JLP-2411", "implied_apy": "x"}'):
+    for bad in (
+        "nonsense",
+        '{"implied_apy": 0.3}',
+        '{"contract": "JLP-2411", "implied": 1}',
+        '{"contract": "JLP-2411", "implied_apy": "x"}',
+    ):
         done = run("quote", "-", text=text + bad + "\n")
         assert done.exit_code == 2
         assert "line 4" in done.stderr

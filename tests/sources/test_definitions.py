@@ -573,7 +573,7 @@ def test_the_bundled_folder_is_found_installed_and_in_a_checkout(tmp_path, monke
     for folder in (tmp_path / "markets", tmp_path / "yieldtrade" / "_markets"):
         folder.mkdir(parents=True)
         (folder / "parameters.toml").write_text(RULES)
-        assert bundled_folder() == folder
+        assert bundled_folder() == str(folder)
     (folder / "venues").mkdir()
     (folder / "venues" / "v.toml").write_text(VENUE)
     assert list(bundled_files()) == ["parameters.toml", "venues/v.toml"]
@@ -589,7 +589,8 @@ def test_history_files_are_the_tables_and_nothing_else():
 def test_reading_definitions_imports_no_numerical_library():
     """Definitions are read on the way to a quote, which must stay quick."""
     program = (
-        "import sys; from yieldtrade.sources.bundled import bundled_files; from yieldtrade.sources.definitions import read_definitions; "
+        "import sys; from yieldtrade.sources.bundled import bundled_files; "
+        "from yieldtrade.sources.definitions import read_definitions; "
         "read_definitions(bundled_files()); print({'numpy', 'pandas'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

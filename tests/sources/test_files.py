@@ -20,6 +20,7 @@ QUOTES = (
 
 
 def parse(text, name="pool.csv", **options):
+    """Parse a table given as text or bytes."""
     data = text if isinstance(text, bytes) else text.encode()
     return parse_file(data, name=name, locator="test", now=NOW, **options)
 
@@ -109,9 +110,7 @@ def test_a_file_that_cannot_be_read_is_refused_whole(data, name, message):
 def test_unknown_columns_are_listed_and_left_out():
     """A column of no meaning is named, so that a misspelt one is seen."""
     parsed = parse("date,tvl_usd,volume_usd,volum_quality\n2026-01-01,1,2,x\n")
-    assert parsed.warnings == (
-        "pool.csv: columns of no meaning in jlp_pool_daily left out: volum_quality",
-    )
+    assert parsed.warnings == ("pool.csv: columns of no meaning in jlp_pool_daily left out: volum_quality",)
 
 
 def test_percentages_where_fractions_belong_are_suspected():
@@ -129,6 +128,7 @@ def test_a_rate_of_3500_percent_is_refused():
 
 
 def quote_row(pt="0.985", yt="0.015", implied="0.06", as_of="2026-04-17T05:00:00Z", market="X-20JUL26"):
+    """One row of quotes."""
     return f"2026-04-17,exponent,{market},X,2026-07-20T12:00:00Z,{pt},{yt},{implied},,1,1,1,{as_of}\n"
 
 
@@ -162,7 +162,7 @@ def test_the_table_can_be_named_where_the_header_does_not_tell():
     """--as names the table; a file that lacks its columns is refused with their names."""
     text = "pool,series,date,value\nJLP,volume_usd,2026-01-01,5\n"
     assert parse(text, table_format="pool_day").table_format == "pool_day"
-    with pytest.raises(LoadError, match="lacks known|it lacks"):
+    with pytest.raises(LoadError, match="it lacks"):
         parse(text, table_format="prices_daily")
     with pytest.raises(LoadError, match="no table is named 'pol_day'"):
         parse(text, table_format="pol_day")

@@ -30,6 +30,7 @@ JUNE = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def moment(text):
+    """Read a date as a moment in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -41,12 +42,14 @@ def empty(tmp_path):
 
 
 def write(folder, name, text):
+    """Write a file and return its path."""
     path = folder / name
     path.write_text(text, "utf-8")
     return path
 
 
 def pool_file(folder, name="pool.csv", **values):
+    """Write a table of measured yields, one ``dYYYY_MM_DD`` a day."""
     rows = "".join(f"{day.replace('_', '-')},{value}\n" for day, value in values.items())
     return write(folder, name, "date,underlying_apy\n" + rows.replace("d2", "2"))
 
@@ -90,7 +93,9 @@ def test_a_correction_is_a_new_row_and_the_past_keeps_what_was_believed(empty, t
     )
     assert (done.added, done.corrected) == (1, 1)
     series = {
-        when: empty.view(when and moment(when), need="JLP").pool_series("JLP", "underlying_apy").values.tolist()
+        when: empty.view(when and moment(when), need="JLP")
+        .pool_series("JLP", "underlying_apy")
+        .values.tolist()
         for when in ("2026-02-15", "2026-03-02", None)
     }
     assert series == {"2026-02-15": [0.1, 0.2, 0.4], "2026-03-02": [0.1, 0.3, 0.4], None: [0.1, 0.3, 0.4]}
@@ -106,7 +111,10 @@ def test_a_view_holds_nothing_from_after_its_moment(bundled_path, tmp_path):
         names = [row["series"] for row in store.export("pool_day")[1]]
         series = {name: view.pool_series("JLP", name) for name in sorted(set(names))}
         return (
-            {name: (found.days.tobytes(), found.values.tobytes(), found.quality) for name, found in series.items()},
+            {
+                name: (found.days.tobytes(), found.values.tobytes(), found.quality)
+                for name, found in series.items()
+            },
             view.asset_prices("SOL").values.tobytes(),
             view.quotes(view.contracts()),
             view.panel("pendle"),
@@ -141,7 +149,7 @@ def test_a_bad_file_is_refused_whole_or_loaded_without_its_bad_rows(empty, tmp_p
 def test_a_users_definitions_lie_over_the_bundled_ones(bundled, tmp_path):
     """A TOML file adds parameters with basis user; terms that nobody publishes are errors until then."""
     contract = bundled.view().contract("ONyc-13MAY26")
-    with pytest.raises(MarketDefinitionError, match="--set ONyc-13MAY26.trading_fee"):
+    with pytest.raises(MarketDefinitionError, match=r"--set ONyc-13MAY26\.trading_fee"):
         contract.terms.number("trading_fee")
     overlay = write(
         tmp_path,
@@ -166,8 +174,13 @@ def test_a_users_definitions_lie_over_the_bundled_ones(bundled, tmp_path):
 def test_parameters_follow_their_dates(bundled):
     """Fees of the pool at three moments, as they were documented then."""
     pool = bundled.view(moment("2025-12-31")).pool("jlp")
-    base = {day: pool.terms_at(moment(day)).number("trade.base_bps") for day in ("2024-06-01", "2024-06-20", "2024-07-20")}
-    share = {day: pool.terms_at(moment(day)).number("fees.pool_share") for day in ("2024-06-01", "2024-06-20")}
+    base = {
+        day: pool.terms_at(moment(day)).number("trade.base_bps")
+        for day in ("2024-06-01", "2024-06-20", "2024-07-20")
+    }
+    share = {
+        day: pool.terms_at(moment(day)).number("fees.pool_share") for day in ("2024-06-01", "2024-06-20")
+    }
     assert base == {"2024-06-01": 10, "2024-06-20": 7, "2024-07-20": 6}
     assert share == {"2024-06-01": 0.70, "2024-06-20": 0.75}
     with pytest.raises(MarketDefinitionError, match="first known set"):
@@ -200,7 +213,7 @@ def test_names_that_do_not_exist_suggest_the_nearest(bundled):
 
 
 def test_two_feeds_of_one_market_are_never_spliced(bundled):
-    """fragSOL is quoted by two tables that differ by 0.7 points: a history is of one of them."""
+    """One market, fragSOL, is quoted by two tables that differ by 0.7 points: a history is of one of them."""
     view = bundled.view()
     history = view.quote_history(view.contract("fragSOL-15DEC26"))
     assert {quote.source for quote in history} == {"yield_history_daily.csv"}
@@ -288,7 +301,10 @@ def test_a_writer_waits_and_then_says_the_database_is_busy(bundled, monkeypatch,
 
 def test_two_loads_at_once_both_arrive(bundled_path, tmp_path):
     """Writers queue; neither loses a row."""
-    paths = [pool_file(tmp_path, f"{n}.csv", **{f"d2026_0{n}_01": "0.1", f"d2026_0{n}_02": "0.2"}) for n in (2, 3, 4)]
+    paths = [
+        pool_file(tmp_path, f"{n}.csv", **{f"d2026_0{n}_01": "0.1", f"d2026_0{n}_02": "0.2"})
+        for n in (2, 3, 4)
+    ]
 
     def load(path):
         with Store(bundled_path) as store:

@@ -1,4 +1,4 @@
-"""Oracles: golden positions and day-by-day ledgers, RateX's published examples, the closed forms of tokens.md 11."""
+"""Oracles: golden positions and daily ledgers, RateX's published examples, closed forms of tokens.md 11."""
 
 import json
 import math
@@ -60,7 +60,7 @@ def opened(side, leverage, price, *, margin=1.0, fee=0.0, margin_accrues=False):
 
 @pytest.mark.parametrize("case", of_kind(LEDGER, "ledger"), ids=lambda case: case["id"])
 def test_positions_run_day_by_day_as_the_golden_ledger(case):
-    """Opened, settled daily and closed with fees, a position ends on the golden balances, PnL and lowest ratio.
+    """Opened, settled daily and closed, a position ends on the golden balances, PnL and lowest ratio.
 
     The golden program divides by the ST balance even once a long's debt is repaid and so prints a negative
     lowest ratio; tokens.md 10 makes the ratio infinite there.
@@ -76,7 +76,9 @@ def test_positions_run_day_by_day_as_the_golden_ledger(case):
         position = settle(position, growth, **NO_FEE)
         price = yt_price(path[day], tau0 - day / 365)
         ratios.append(collateral_ratio(position, price))
-        assets, owed = (position.yt * price, -position.st) if position.yt > 0 else (position.st, -position.yt * price)
+        assets, owed = (
+            (position.yt * price, -position.st) if position.yt > 0 else (position.st, -position.yt * price)
+        )
         quotients.append((assets + 1) / owed)
     assert position.st == pytest.approx(expect["st_close"], rel=1e-8, abs=1e-9)
     assert price == pytest.approx(expect["price_close"], rel=1e-8)
@@ -164,7 +166,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("side", "leverage", "implied", "tau", "move", "at", "days"), TABLE)
-def test_the_printed_liquidation_table(side, leverage, implied, tau, move, at, days):
+def test_the_printed_liquidation_table(*, side, leverage, implied, tau, move, at, days):
     """Every cell of the table of tokens.md 11 comes out at its printed digit."""
     position = opened(side, leverage, yt_price(implied, tau))
     distance = liquidation_distance(position, implied, tau, implied_sd=0.02, **MCR)
@@ -176,7 +178,7 @@ def test_the_printed_liquidation_table(side, leverage, implied, tau, move, at, d
     assert found == list(days)
 
 
-def crossing(side, leverage, implied, realised, tau, mcr, t):
+def crossing(t, *, side, leverage, implied, realised, tau, mcr):
     """The function of tokens.md 11 whose first root is the continuous time to liquidation."""
     pt, lam, mu = pt_price(implied, tau), math.log1p(implied), math.log1p(realised)
     q = yt_price(implied, tau) / leverage
@@ -185,9 +187,14 @@ def crossing(side, leverage, implied, realised, tau, mcr, t):
 
 
 @given(
-    sides, st.floats(2, 9.5), st.floats(0.05, 1.0), st.floats(0.0, 2.0), st.floats(0.05, 1.0), st.floats(1.01, 1.06)
+    side=sides,
+    leverage=st.floats(2, 9.5),
+    implied=st.floats(0.05, 1.0),
+    factor=st.floats(0.0, 2.0),
+    tau=st.floats(0.05, 1.0),
+    mcr=st.floats(1.01, 1.06),
 )
-def test_days_to_liquidation_bracket_the_closed_form(side, leverage, implied, factor, tau, mcr):
+def test_days_to_liquidation_bracket_the_closed_form(*, side, leverage, implied, factor, tau, mcr):
     """Daily steps find the first day on which the closed form of tokens.md 11 has turned negative."""
     realised = factor * implied
     taus = tau - np.arange(1, math.ceil(365 * tau)) / 365
@@ -200,7 +207,15 @@ def test_days_to_liquidation_bracket_the_closed_form(side, leverage, implied, fa
         maintenance_collateral_ratio=mcr,
         **NO_FEE,
     )
-    values = [crossing(side, leverage, implied, realised, tau, mcr, day / 365) for day in range(1, taus.size + 1)]
+    terms = {
+        "side": side,
+        "leverage": leverage,
+        "implied": implied,
+        "realised": realised,
+        "tau": tau,
+        "mcr": mcr,
+    }
+    values = [crossing(day / 365, **terms) for day in range(1, taus.size + 1)]
     assume(min(map(abs, values)) > 1e-12)
     expected = next((day for day, value in enumerate(values, start=1) if value < 0), None)
     assert found == expected
@@ -255,7 +270,9 @@ def test_published_fee(case):
     assert trade_fee(short.yt, 0.1, given_["fee"]) == pytest.approx(expected, abs=case["tolerance"])
 
 
-@pytest.mark.parametrize("case", of_kind(PUBLISHED, "yt_relative_change", "pt_cost"), ids=lambda case: case["id"])
+@pytest.mark.parametrize(
+    "case", of_kind(PUBLISHED, "yt_relative_change", "pt_cost"), ids=lambda case: case["id"]
+)
 def test_published_prices(case):
     """RateX's price change and its PT identity come out."""
     given_, expect = case["in"], case["expect"]
@@ -315,7 +332,7 @@ def test_at_the_liquidation_price_the_ratio_is_the_requirement(side, leverage, e
     assert price / entry == pytest.approx(ratio_to_entry, rel=1e-10, abs=1e-12)
     if price < 1:
         assert collateral_ratio(position, price) == pytest.approx(mcr, rel=1e-12)
-        worse = price * (0.999 if side == "long" else 1.001)
+        worse = price - 0.001 if side == "long" else price + 0.001
         if worse < 1:
             assert collateral_ratio(position, worse) < mcr
 
@@ -330,9 +347,11 @@ def test_at_the_bankruptcy_price_nothing_is_left(side, leverage, entry):
 
 
 def test_where_no_price_liquidates_there_is_none():
-    """An unlevered long, a short whose limit is above 1 ST, a long owed ST and an empty position have no price."""
+    """An unlevered long, a short with a limit above 1 ST, a long owed ST and no position have no price."""
     long, short = opened("long", 0.5, 0.1), opened("short", 0.5, 0.5)
-    ahead, empty = (Position(yt=x, st=s, margin=1.0, margin_accrues=False) for x, s in ((10.0, 2.0), (0.0, -1.0)))
+    ahead, empty = (
+        Position(yt=x, st=s, margin=1.0, margin_accrues=False) for x, s in ((10.0, 2.0), (0.0, -1.0))
+    )
     for position in (long, short, ahead, empty):
         assert liquidation_price(position, **MCR) is None
         assert bankruptcy_price(position) is None
@@ -355,7 +374,13 @@ def test_a_hopeless_long_has_a_price_but_no_yield():
 
 def test_the_ratio_is_infinite_where_nothing_is_owed():
     """A long with ST to its credit, an empty position and a short at a price of nothing owe nothing."""
-    for yt, st_, price in ((10.0, 2.0, 0.1), (10.0, 0.0, 0.1), (0.0, 0.0, 0.1), (0.0, 5.0, 0.1), (-10.0, 1.0, 0.0)):
+    for yt, st_, price in (
+        (10.0, 2.0, 0.1),
+        (10.0, 0.0, 0.1),
+        (0.0, 0.0, 0.1),
+        (0.0, 5.0, 0.1),
+        (-10.0, 1.0, 0.0),
+    ):
         position = Position(yt=yt, st=st_, margin=1.0, margin_accrues=False)
         assert collateral_ratio(position, price) == math.inf
     many = Position(yt=np.array([10.0, 10.0]), st=np.array([2.0, -1.0]), margin=1.0, margin_accrues=False)
@@ -381,7 +406,7 @@ def test_accruing_margin_delays_liquidation():
         followed = time_to_liquidation(
             position, growth_path=0.0003, implied_path=0.3, tau_path=taus, **MCR, **NO_FEE
         )
-        for day, tau in enumerate(taus, start=1):
+        for day, tau in enumerate(taus, start=1):  # noqa: B007
             position = settle(position, 0.0003, **NO_FEE)
             if collateral_ratio(position, yt_price(0.3, tau)) < 1.05:
                 break
@@ -423,7 +448,7 @@ def test_a_fee_lowers_the_largest_leverage():
 
 @given(sides, st.floats(0, 0.02), st.floats(0.5, 1.5))
 def test_the_largest_leverage_just_meets_the_requirements(side, fee, rho):
-    """Opened at the limit a position meets ICR at spot and MCR times the buffer at the average, one of them just."""
+    """Opened at the limit a position meets both requirements, the initial and the buffered, one just."""
     limit = max_leverage(side, **LIMITS, trading_fee=fee, twap=0.1 * rho)
     position = opened(side, limit, 0.1, fee=fee)
     spare = {
@@ -506,7 +531,14 @@ def test_arrays_of_positions_agree_with_single_positions(rows, side):
 )
 def test_impossible_openings_are_refused(change, message):
     """A value outside its domain is refused by name, on either side."""
-    terms = {"margin": 1, "leverage": 5, "fill_price": 0.1, "trading_fee": 0, "margin_accrues": False, **change}
+    terms = {
+        "margin": 1,
+        "leverage": 5,
+        "fill_price": 0.1,
+        "trading_fee": 0,
+        "margin_accrues": False,
+        **change,
+    }
     for open_ in OPEN.values():
         with pytest.raises(DomainError, match=f"^{message}"):
             open_(**terms)
@@ -534,7 +566,10 @@ def test_other_arguments_are_checked():
     position = opened("long", 5, 0.1)
     calls = [
         (lambda: collateral_ratio(position, 1.0), "price = 1.0 ST must be below 1"),
-        (lambda: liquidation_price(position, maintenance_collateral_ratio=0), "maintenance_collateral_ratio = 0"),
+        (
+            lambda: liquidation_price(position, maintenance_collateral_ratio=0),
+            "maintenance_collateral_ratio = 0",
+        ),
         (lambda: close(position, fraction=1.1, fill_price=0.1, trading_fee=0), "fraction = 1.1"),
         (lambda: close(position, fraction=0, fill_price=0.1, trading_fee=0), "fraction = 0"),
         (lambda: max_leverage("flat", **LIMITS, trading_fee=0, twap=0.1), "side = 'flat'"),

@@ -1,4 +1,4 @@
-"""Oracles: 50-digit golden prices, Pendle's library, QuantLib's discount factors, and `decimal` at 60 digits."""
+"""Oracles: 50-digit golden prices, Pendle's library, QuantLib's discount factors, `decimal` at 60 digits."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import QuantLib as ql
+import QuantLib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,8 +107,10 @@ def test_prices_match_pendles_library(case):
 @pytest.mark.parametrize("days", [1, 7, 79, 365, 3650])
 def test_pt_is_quantlibs_discount_factor(implied, days):
     """On whole days PT equals QuantLib's discount factor of a flat annually compounded curve, Actual/365."""
-    today = ql.Date(10, 9, 2024)
-    curve = ql.FlatForward(today, implied, ql.Actual365Fixed(), ql.Compounded, ql.Annual)
+    today = QuantLib.Date(10, 9, 2024)
+    curve = QuantLib.FlatForward(
+        today, implied, QuantLib.Actual365Fixed(), QuantLib.Compounded, QuantLib.Annual
+    )
     assert pt_price(implied, days / 365) == pytest.approx(curve.discount(today + days), rel=1e-13, abs=0)
 
 
@@ -120,7 +122,9 @@ def test_price_changes_follow_the_compound_convention(before, after, change):
     assert yt_price(after, 0.5) / yt_price(before, 0.5) - 1 == pytest.approx(change, abs=5e-6)
 
 
-@pytest.mark.parametrize(("price", "band"), [(0.0671411306566402, (0.343, 0.379)), (0.0067141, (0.029, 0.032))])
+@pytest.mark.parametrize(
+    ("price", "band"), [(0.0671411306566402, (0.343, 0.379)), (0.0067141, (0.029, 0.032))]
+)
 def test_the_14894_reading_lies_in_its_bands(price, band):
     """One JLP buying 148.94 YT at 10x in September 2024 means 34-38 % a year, unlevered only 3 %."""
     # 5 and 10 September 2024 to 28 or 30 November: 79 to 86 days
@@ -156,7 +160,7 @@ def test_round_trip_through_yt_is_tight(implied, tau):
 
 @given(rates, lives)
 def test_round_trips_lose_only_what_the_price_cannot_hold(implied, tau):
-    """From -50 % to 1000 % and one second to ten years a round trip errs by the rounding of the price alone."""
+    """From -50 % to 1000 %, one second to ten years, a round trip errs by the rounding of the price."""
     yt, pt = yt_price(implied, tau), pt_price(implied, tau)
     delta = yield_delta(implied, tau)
     own = (1 + implied) * abs(math.log1p(implied))
@@ -177,7 +181,7 @@ def test_the_naive_difference_would_lose_the_last_second():
 
 @given(st.floats(-0.5, 9.9), st.floats(1e-6, 0.1), st.floats(1e-3, 9.9), st.floats(1e-6, 0.1))
 def test_yt_rises_and_is_concave_in_yield(implied, step, tau, longer):
-    """YT rises with yield, PT falls; YT is concave and PT convex; a positive yield makes YT rise with time."""
+    """YT rises with yield and is concave, PT falls and is convex; YT rises with time at a positive yield."""
     at = [yt_price(implied + k * step, tau) for k in range(3)]
     pt = [pt_price(implied + k * step, tau) for k in range(3)]
     rounding = 4 * EPSILON * max(1.0, *map(abs, at))
@@ -256,7 +260,7 @@ def test_a_price_at_maturity_has_no_yield(function, price):
 
 @pytest.mark.parametrize("implied", [-1.0, -1.5])
 def test_a_yield_that_loses_everything_is_refused(implied):
-    """r at or below -1 is refused by name, value and bound."""
+    """A yield at or below -1 is refused by name, value and bound."""
     for function in (pt_price, yt_price):
         with pytest.raises(DomainError, match=rf"^implied_apy = {implied} must be above -1"):
             function(implied, 0.5)
@@ -273,7 +277,7 @@ def test_prices_outside_their_range_have_no_yield():
 
 
 def test_synthetic_pt_pays_the_published_yield():
-    """At 12 % and half a year a 5 % management fee leaves 11.35 %; with no fee the yield is the implied one."""
+    """At 12 % and half a year a 5 % management fee leaves 11.35 %, no fee the implied yield."""
     yt = yt_price(0.12, 0.5)
     assert synthetic_pt_yield(yt, 0.5, management_fee=0.05, trading_fee=0) == pytest.approx(0.1135, abs=5e-5)
     assert synthetic_pt_yield(yt, 0.5, management_fee=0, trading_fee=0) == pytest.approx(0.12, rel=1e-14)
@@ -330,7 +334,7 @@ def test_arrays_and_numbers_agree():
 
 
 def test_one_quote_never_imports_numpy():
-    """Pricing numbers in a fresh process leaves numpy unloaded, in prices, greeks, break-evens and positions."""
+    """Prices, greeks, break-evens and positions of numbers leave numpy unloaded in a fresh process."""
     program = """
 import sys
 from yieldtrade.tokens import breakeven, ledger, positions, pricing, sensitivities

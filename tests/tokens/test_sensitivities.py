@@ -1,4 +1,4 @@
-"""Oracles: golden derivatives taken at 50 digits, central differences of `decimal` prices, the printed table."""
+"""Oracles: golden derivatives at 50 digits, central differences of `decimal` prices, the printed table."""
 
 import json
 import math
@@ -77,7 +77,7 @@ def test_sensitivities_match_fifty_digit_derivatives(case):
         (7, 0.005739, -14.24, 0.01412, 0.8614, 174.2),
     ],
 )
-def test_sensitivities_match_the_printed_table(days, yt, theta, delta, elasticity, leverage):
+def test_sensitivities_match_the_printed_table(*, days, yt, theta, delta, elasticity, leverage):
     """The table of tokens.md 5 at 35 % is met to its last printed digit."""
     point = 0.35, days / 365
     value = yt_price(*point)

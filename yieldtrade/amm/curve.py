@@ -268,6 +268,7 @@ class CurveAmm(ABC):
         tuple of DepthRow
             By rising move, then the size grid; rows out of reach are kept without size and name the limit.
         """
+        self._require_live()
         moves = sorted({signed for move in moves_bp for signed in (-move, move)})
         sides = [side_towards(family, rising=rising) for rising in (False, True)]
         return (

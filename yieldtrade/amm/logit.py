@@ -282,7 +282,7 @@ def market_parameters(min_yield: Amount, max_yield: Amount, fee: Amount, tau: Am
     """
     lowest, highest = growth_from_apy(min_yield, tau), growth_from_apy(max_yield, tau)
     scalar_root = evaluate(
-        lambda xp, min_yield, lowest, highest, tau: LN9 * tau / ((highest - lowest) / 2.0),
+        lambda xp, lowest, highest, tau, **_: LN9 * tau / ((highest - lowest) / 2.0),
         (
             POSITIVE_TAU,
             Bound("min_yield", lambda min_yield, **_: min_yield >= 0, "must be 0 or more"),
@@ -290,6 +290,7 @@ def market_parameters(min_yield: Amount, max_yield: Amount, fee: Amount, tau: Am
         ),
         "raise",
         min_yield=min_yield,
+        max_yield=max_yield,
         lowest=lowest,
         highest=highest,
         tau=tau,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from yieldtrade.amm.base import Amount, Route
 
-# with a million times as much PT the rest of the ST has no digits left to be priced with
-HIGHEST_RESERVE_RATIO = 1e6
+# with that many times as much PT, what is left of the ST is lost in the rounding of what was there
+HIGHEST_RESERVE_RATIO = 1e4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

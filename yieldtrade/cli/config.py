@@ -29,7 +29,7 @@ _COLUMNS = (
 def config(output: Output, *, everything: bool) -> None:
     """Show settings: flag > environment > ./yieldtrade.toml > user file > default."""
     files = {
-        origin: read_settings(path) if path.is_file() else {} for origin, path in config_files().items()
+        origin: read_settings(path) if os.path.isfile(path) else {} for origin, path in config_files().items()
     }
     context = click.Context(cli)
     records = [
@@ -45,7 +45,9 @@ def _settings(
     name: str, command: click.Command, files: dict[str, dict[str, dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     if isinstance(command, click.Group):
-        return [row for part, sub in command.commands.items() for row in _settings(f"{name}_{part}", sub, files)]
+        return [
+            row for part, sub in command.commands.items() for row in _settings(f"{name}_{part}", sub, files)
+        ]
     records = []
     for option in command.params:
         if not isinstance(option, click.Option) or option.name is None:

@@ -25,19 +25,21 @@ _LOADED = (
 
 @click.command(epilog="Example: yieldtrade load jlp_pool_daily.csv my_venue.toml")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--as", "table_format", metavar="TABLE", help="The table the files hold, if the header does not tell.")
+@click.option(
+    "--as", "table_format", metavar="TABLE", help="The table the files hold, if the header does not tell."
+)
 @click.option("--skip-bad", is_flag=True, help="Load the sound rows of a file that has bad ones.")
 @db_option
 @output_options
 def load(
-    files: tuple[Path, ...], table_format: str | None, *, skip_bad: bool, db: Path | None, output: Output
+    files: tuple[Path, ...], table_format: str | None, *, skip_bad: bool, db: str | None, output: Output
 ) -> None:
     """Load tables of facts (CSV, JSON, JSON lines, Parquet) or definitions (TOML).
 
     Each file is checked row by row and loaded whole or not at all; a file loaded before changes nothing, and a
     figure that differs from the stored one is added as its correction.
     """
-    records = []
+    records: list[dict[str, object]] = []
     with opened(db) as store:
         for file in files:
             note(f"loading {file.name} ...")
@@ -65,7 +67,7 @@ def db() -> None:
 
 @db.command("path", epilog="Example: sqlite3 $(yieldtrade db path)")
 @db_option
-def db_path(db: Path | None) -> None:
+def db_path(db: str | None) -> None:
     """Print the path of the database file."""
     from yieldtrade.store import default_path
 
@@ -83,7 +85,7 @@ _INFO = (
 @db.command("info", epilog="Example: yieldtrade db info --json")
 @db_option
 @output_options
-def db_info(db: Path | None, output: Output) -> None:
+def db_info(db: str | None, output: Output) -> None:
     """List the tables, their rows and the moments they cover."""
     with opened(db) as store:
         output.write(store.info(), _INFO)
@@ -91,7 +93,7 @@ def db_info(db: Path | None, output: Output) -> None:
 
 @db.command("check", epilog="Example: yieldtrade db check")
 @db_option
-def db_check(db: Path | None) -> None:
+def db_check(db: str | None) -> None:
     """Check that the file is sound and its facts consistent; exit code 1 if not."""
     with opened(db) as store:
         problems = store.check()
@@ -106,7 +108,7 @@ def db_check(db: Path | None) -> None:
 @click.argument("table")
 @db_option
 @output_options
-def db_export(table: str, db: Path | None, output: Output) -> None:
+def db_export(table: str, db: str | None, output: Output) -> None:
     """Write a table or view of the database, every row."""
     with opened(db) as store:
         names, records = store.export(table)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -29,13 +28,23 @@ class Lazy(NamedTuple):
 
 
 COMMANDS: dict[str, Lazy] = {
-    "quote": Lazy("yieldtrade.cli.quote", "quote", "Price PT and YT of contracts from a yield, a price or the market."),
-    "forecast": Lazy("yieldtrade.cli.forecast", "forecast", "Forecast the APY a pool will pay, with its track record."),
-    "screen": Lazy("yieldtrade.cli.screen", "screen", "Screen every contract for trades that pay after every cost."),
+    "quote": Lazy(
+        "yieldtrade.cli.quote", "quote", "Price PT and YT of contracts from a yield, a price or the market."
+    ),
+    "forecast": Lazy(
+        "yieldtrade.cli.forecast", "forecast", "Forecast the APY a pool will pay, with its track record."
+    ),
+    "screen": Lazy(
+        "yieldtrade.cli.screen", "screen", "Screen every contract for trades that pay after every cost."
+    ),
     "load": Lazy("yieldtrade.cli.data", "load", "Load tables of facts, or definitions, from files."),
-    "markets": Lazy("yieldtrade.cli.markets", "markets", "List and show venues, pools and contracts with their sources."),
+    "markets": Lazy(
+        "yieldtrade.cli.markets", "markets", "List and show venues, pools and contracts with their sources."
+    ),
     "db": Lazy("yieldtrade.cli.data", "db", "Where the database is, what it holds, whether it is sound."),
-    "config": Lazy("yieldtrade.cli.config", "config", "Show every setting, its value and where it comes from."),
+    "config": Lazy(
+        "yieldtrade.cli.config", "config", "Show every setting, its value and where it comes from."
+    ),
 }
 
 
@@ -83,22 +92,23 @@ def cli() -> None:
     """Price yield tokens, forecast what JLP pays, and screen for trades that pay after every cost."""
 
 
-def config_files() -> dict[str, Path]:
+def config_files() -> dict[str, str]:
     """Return where settings are read from, the strongest first."""
-    return {"project file": Path("yieldtrade.toml"), "user file": Path(click.get_app_dir("yieldtrade"), "config.toml")}
+    user = os.path.join(click.get_app_dir("yieldtrade"), "config.toml")
+    return {"project file": "yieldtrade.toml", "user file": user}
 
 
 def default_map() -> dict[str, Any]:
     """Read the settings files: a table a command, the project's over the user's."""
     merged: dict[str, Any] = {}
     for path in reversed(config_files().values()):
-        if path.is_file():
+        if os.path.isfile(path):
             for command, settings in read_settings(path).items():
                 merged.setdefault(command, {}).update(settings)
     return merged
 
 
-def read_settings(path: Path) -> dict[str, dict[str, Any]]:
+def read_settings(path: str) -> dict[str, dict[str, Any]]:
     """Read one settings file.
 
     Raises
@@ -109,7 +119,8 @@ def read_settings(path: Path) -> dict[str, dict[str, Any]]:
     import tomllib
 
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        with open(path, "rb") as file:
+            found = tomllib.load(file)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise YieldtradeError(f"{path}: the settings cannot be read ({error})") from None
     for command, settings in found.items():

@@ -13,7 +13,6 @@ from yieldtrade.report.output import Column
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from yieldtrade.cli.options import Output
     from yieldtrade.market import Contract, MarketView, Parameter
@@ -47,7 +46,13 @@ _SHOW = (
 @store_options
 @output_options
 def markets(
-    name: str | None, underlying: str | None, *, live: bool, db: Path | None, as_of: datetime | None, output: Output
+    name: str | None,
+    underlying: str | None,
+    *,
+    live: bool,
+    db: str | None,
+    as_of: datetime | None,
+    output: Output,
 ) -> None:
     """List venues, pools and contracts; with a NAME, show its parameters with date, basis and source.
 
@@ -67,11 +72,15 @@ def markets(
 def _listing(view: MarketView, kind: str | None, *, live: bool) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     if kind in (None, "venues"):
-        for venue_id in view.facts.venue_ids():
-            records.append(_row("venue", venue_id, parameters=len(view.venue(venue_id).terms.parameters)))
+        records.extend(
+            _row("venue", name, parameters=len(view.venue(name).terms.parameters))
+            for name in view.facts.venue_ids()
+        )
     if kind in (None, "pools"):
-        for pool_id in view.facts.pool_ids():
-            records.append(_row("pool", pool_id, parameters=len(view.pool(pool_id).terms.parameters)))
+        records.extend(
+            _row("pool", name, parameters=len(view.pool(name).terms.parameters))
+            for name in view.facts.pool_ids()
+        )
     if kind in (None, "contracts"):
         contracts = view.live_contracts() if live else view.contracts()
         records.extend(map(_contract_row, contracts))
@@ -91,7 +100,15 @@ def _contract_row(contract: Contract) -> dict[str, Any]:
 
 
 def _row(kind: str, name: str, **more: Any) -> dict[str, Any]:
-    return {"kind": kind, "name": name, "venue": None, "underlying": None, "maturity": None, "clock": None, **more}
+    return {
+        "kind": kind,
+        "name": name,
+        "venue": None,
+        "underlying": None,
+        "maturity": None,
+        "clock": None,
+        **more,
+    }
 
 
 def _parameters(view: MarketView, name: str) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -164,7 +163,7 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 db_option = click.option(
     "--db",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False),
     envvar="YIELDTRADE_DB",
     help="The database file; by default in your application folder.",
 )
@@ -179,7 +178,7 @@ set_option = click.option(
 
 
 @contextmanager
-def opened(db: Path | None) -> Iterator[Store]:
+def opened(db: str | None) -> Iterator[Store]:
     """Open the database, telling on standard error if it has to be made."""
     from yieldtrade.store import open_store
 

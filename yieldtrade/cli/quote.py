@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -26,7 +25,6 @@ from yieldtrade.report.output import Column
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from yieldtrade.cli.options import Output
     from yieldtrade.market import MarketView
@@ -90,7 +88,9 @@ POSITION = (
     epilog="Examples: yieldtrade quote JLP-2411 --implied 0.35; yieldtrade quote ONyc-13MAY26 USX-01JUN26 --json"
 )
 @click.argument("contracts", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every contract with a stored quote at the last moment.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Every contract with a stored quote at the last moment."
+)
 @click.option("--implied", type=RATE, help="Implied yield: 0.35 or 35%.")
 @click.option("--pt-price", type=NUMBER, help="Price of PT in ST.")
 @click.option("--yt-price", type=NUMBER, help="Price of YT in ST.")
@@ -117,7 +117,7 @@ def quote(
     max_age: float | None,
     no_log: bool,
     settings: tuple[str, ...],
-    db: Path | None,
+    db: str | None,
     as_of: datetime | None,
     output: Output,
 ) -> None:
@@ -183,8 +183,10 @@ def _from_line(number: int, line: str) -> tuple[str, dict[str, float | None]]:
             f'line {number} is not an object with a contract, as {{"contract": "JLP-2411", "implied_apy": 0.35}}'
         ) from None
     if unknown or wrong:
-        raise click.UsageError(f"line {number}: {', '.join(sorted(unknown) or wrong)} cannot be read; allowed are "
-                               f"numbers under {', '.join(allowed)}")
+        raise click.UsageError(
+            f"line {number}: {', '.join(sorted(unknown) or wrong)} cannot be read; allowed are "
+            f"numbers under {', '.join(allowed)}"
+        )
     return str(name), given
 
 
@@ -261,13 +263,18 @@ def _log(
         )
         for found, _, record in {found.contract_id: item for item in done for found in item[:1]}.values()
     ]
-    digest = hashlib.sha256(json.dumps([row[:-1] for row in rows]).encode()).hexdigest()
     columns = ("contract_id", "implied_apy", "pt_price", "yt_price", "tau_years", "kind", "result")
     try:
-        with store.recording("quote", arguments, done[0][1], digest) as run:
+        with store.recording("quote", arguments, done[0][1], _fingerprint(store, done)) as run:
             run.rows("quote_log", columns, rows)
     except StoreError as error:
         warn(f"the quote was not recorded: {error}")
+
+
+def _fingerprint(store: Store, done: list[tuple[Quote, MarketView, dict[str, Any]]]) -> str:
+    """Return the digests of the files the quotes came from; the user's own figures stand in the arguments."""
+    names = sorted({found.source for found, _, _ in done})
+    return ",".join(store.digests(names))
 
 
 def _card(record: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Heterogeneous autoregression: a day on the day, week, four weeks and quarter before it (forecast.md 3)."""
+"""Heterogeneous autoregression: a day on the day, the week and the four weeks before it (forecast.md 3)."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAGS = (1, 7, 28)
-# The level to which everything returns is itself local: the mean of a quarter.
-ANCHOR = 91
-# A mean over past days counts where at least half of its days are known; the anchor from half of four weeks on.
+ANCHOR = LAGS[-1]
+# A mean over past days counts where at least half of its days are known.
 LEAST_KNOWN = 0.5
-LEAST_ANCHOR_DAYS = 14
+# Where days are few the weights of day and week lean on these, as if they had been seen on this many days.
+PRIOR_WEIGHTS = (0.3, 0.3)
+PRIOR_DAYS = 60
+# Largest sum of the two: a shock must fade into the mean of four weeks in the end.
+LARGEST_PERSISTENCE = 0.99
 # Logs that vary less than this are constant but for rounding.
 _FLAT = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Har:
-    """``z_t = w1 z_(t-1) + w7 mean_7 + w28 mean_28 + (1 - w1 - w7 - w28) mean_91 + e_t`` for ``z = log x``.
+    """``z_t = w1 z_(t-1) + w7 mean_7 + (1 - w1 - w7) mean_28 + e_t`` for ``z = log x``: a local level.
+
+    The weights add up to one: two years of record do not show a level to which volume or fees return.
 
     Parameters
     ----------
     weights
-        Weights of the 1-, 7- and 28-day means, shape (3,).
+        Weights w1 and w7 of the day and the week before, shape (2,).
     residuals
-        One a day, NaN where the day or its past is not known by the day.
+        One for every day that is known with its past, uncertain dates included: right in sum over a week.
     rows
         How many days the fit rests on.
     """
@@ -50,26 +55,24 @@ def fit_har(values: NDArray[np.float64], by_day: NDArray[np.bool_]) -> Har:
         Which days may stand alone; the others enter only the means of 7 days and more.
     """
     past, anchor = regressors(values, by_day)
-    target = np.where(by_day, values, np.nan) - anchor
-    rows = np.flatnonzero(np.isfinite(target) & np.isfinite(past).all(axis=1))
-    weights = least_squares(past[rows], target[rows])
-    residuals = np.full(len(values), np.nan)
-    residuals[rows] = target[rows] - dot(past[rows], weights)
-    return Har(weights=weights, residuals=residuals, rows=len(rows))
+    target = values - anchor
+    known = np.isfinite(target) & np.isfinite(past).all(axis=1)
+    rows = np.flatnonzero(known & by_day)
+    weights = _shrunk_weights(past[rows], target[rows])
+    return Har(weights=weights, residuals=target - dot(past, weights), rows=len(rows))
 
 
 def regressors(
     values: NDArray[np.float64], by_day: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the 1-, 7- and 28-day means before each day less the anchor, shape (n, 3), and the anchor.
+    """Return the day and the week before each day less the mean of four weeks, shape (n, 2), and that mean.
 
     A lone day that is not known takes the week's mean.
     """
-    week, month = (trailing_mean(values, lag, LEAST_KNOWN * lag) for lag in LAGS[1:])
-    anchor = trailing_mean(values, ANCHOR, LEAST_ANCHOR_DAYS)
+    week, anchor = (trailing_mean(values, lag, LEAST_KNOWN * lag) for lag in LAGS[1:])
     yesterday = np.concatenate([[np.nan], np.where(by_day, values, np.nan)[:-1]])
     lone = np.where(np.isfinite(yesterday), yesterday, week)
-    return np.column_stack([lone, week, month]) - anchor[:, None], anchor
+    return np.column_stack([lone, week]) - anchor[:, None], anchor
 
 
 def trailing_mean(values: NDArray[np.float64], width: int, least: float) -> NDArray[np.float64]:
@@ -81,6 +84,16 @@ def trailing_mean(values: NDArray[np.float64], width: int, least: float) -> NDAr
     start = np.maximum(end - width, 0)
     seen = count[end] - count[start]
     return np.where(seen >= least, (total[end] - total[start]) / np.maximum(seen, 1), np.nan)
+
+
+def _shrunk_weights(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights of a ridge about the prior: a mean of data and prior, each by its days."""
+    prior = np.array(PRIOR_WEIGHTS)
+    pull = PRIOR_DAYS / (PRIOR_DAYS + len(x))
+    extra = np.sqrt(pull / (1.0 - pull) * (x**2).sum(axis=0)) if len(x) else np.zeros(len(prior))
+    weights = prior + least_squares(np.vstack([x, np.diag(extra)]), np.append(y - dot(x, prior), np.zeros(len(prior))))
+    total = float(weights.sum())
+    return weights * (LARGEST_PERSISTENCE / total) if total > LARGEST_PERSISTENCE else weights
 
 
 def least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 # Weight of the newest week in the level: a memory of about six weeks.
 GAIN = 0.15
-# Degrees of freedom of the weekly residual: the crash of one week doubled the ratio.
-TAIL = 4
+# How many weeks the prior scale is worth.
+PRIOR_WEEKS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,10 +37,10 @@ class Ratio:
     residuals: NDArray[np.float64]
     weeks: int
 
-    def scale(self, prior_sd: float) -> float:
-        """Return the scale of the residuals, drawn towards ``prior_sd`` (worth ``TAIL`` weeks) while few."""
+    def sd(self, prior_sd: float) -> float:
+        """Return the standard deviation of the residuals, drawn towards ``prior_sd`` (worth ``PRIOR_WEEKS``) while few."""
         known = self.residuals[np.isfinite(self.residuals)]
-        return float(np.sqrt((np.sum(known**2) + TAIL * prior_sd**2) / (len(known) + TAIL)))
+        return float(np.sqrt((np.sum(known**2) + PRIOR_WEEKS * prior_sd**2) / (len(known) + PRIOR_WEEKS)))
 
 
 def fit_ratio(log_ratio: NDArray[np.float64]) -> Ratio | None:

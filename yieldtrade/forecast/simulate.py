@@ -17,7 +17,7 @@ from yieldtrade.forecast.data import FEES, TVL, VOLUME
 from yieldtrade.forecast.fees import fee_line
 from yieldtrade.forecast.har import ANCHOR, LAGS, fit_har
 from yieldtrade.forecast.periods import DAYS
-from yieldtrade.forecast.ratio import GAIN, TAIL
+from yieldtrade.forecast.ratio import GAIN
 from yieldtrade.forecast.tvl import fit_tvl_model
 from yieldtrade.forecast.volume import volume_har
 
@@ -198,7 +198,7 @@ class _Blocks:
         """Draw one block a period and path, and lay it out by day."""
         weeks = len(days) // DAYS
         picked = rng.integers(0, len(self._starts), size=(weeks, paths))
-        tails = rng.standard_t(TAIL, size=(weeks, paths))
+        tails = rng.laplace(size=(weeks, paths))
         # turn each block so that its weekdays fall on those of the period: day k takes place (k + turn) mod 7
         turn = (int(days[0].astype(np.int64)) - self._weekday) % DAYS
         place = (np.arange(DAYS)[:, None] + turn[None, :]) % DAYS + self._starts[None, :]
@@ -207,12 +207,15 @@ class _Blocks:
         return _Shocks(volume, rate, tvl, self._ratio_shocks(picked, tails))
 
     def _ratio_shocks(self, picked: NDArray[np.int64], tails: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take the ratio's residual of the block's own week, elsewhere a fat-tailed draw of the same scale."""
+        """Take the ratio's residual of the block's own week, elsewhere a draw of the same spread.
+
+        The double exponential has fat tails (a crash doubled the ratio in a week) and a finite mean of its exponential.
+        """
         if self._ratio is None:
             return np.zeros(picked.shape)
         own = self._block_ratio[picked]
-        spread = self._ratio.scale(self.weekly_sd) / np.sqrt(TAIL / (TAIL - 2))
-        return np.where(np.isfinite(own), own, spread * tails)
+        scale = self._ratio.sd(self.weekly_sd) / np.sqrt(2.0)
+        return np.where(np.isfinite(own), own, scale * tails)
 
 
 class _Seen:
@@ -250,24 +253,26 @@ def _run_har(
     fixed = np.isfinite(known).all(axis=1)
     z = np.empty((ANCHOR + days, paths))
     z[:ANCHOR] = past[:, None]
-    widths = (*LAGS[1:], ANCHOR)
-    sums = [z[ANCHOR - width : ANCHOR].sum(axis=0) for width in widths]
-    weights = (*har.weights[1:], 1.0 - har.weights.sum())
+    week, month = (z[ANCHOR - lag : ANCHOR].sum(axis=0) for lag in LAGS[1:])
+    w1, w7 = har.weights
+    w28 = 1.0 - w1 - w7
     for day in range(days):
         now = ANCHOR + day
-        if fixed[day]:
-            z[now] = known[day]
-        else:
-            z[now] = har.weights[0] * z[now - 1] + shocks[day]
-            for weight, width, total in zip(weights, widths, sums, strict=True):
-                z[now] += weight / width * total
-        for width, total in zip(widths, sums, strict=True):
-            total += z[now] - z[now - width]  # noqa: PLW2901 - in place
+        z[now] = known[day] if fixed[day] else _next(z[now - 1], week, month, (w1, w7, w28)) + shocks[day]
+        week += z[now] - z[now - LAGS[1]]
+        month += z[now] - z[now - LAGS[2]]
     return z[ANCHOR:]
 
 
+def _next(
+    day: NDArray[np.float64], week: NDArray[np.float64], month: NDArray[np.float64], weights: tuple[float, ...]
+) -> NDArray[np.float64]:
+    w1, w7, w28 = weights
+    return w1 * day + w7 / LAGS[1] * week + w28 / LAGS[2] * month
+
+
 def _past(values: NDArray[np.float64], start: int) -> NDArray[np.float64]:
-    """Return the 91 values before ``start``; a missing one takes the mean of those known (a state, not data)."""
+    """Return the 28 values before ``start``; a missing one takes the mean of those known (a state, not data)."""
     window = np.full(ANCHOR, np.nan)
     have = values[max(0, start - ANCHOR) : max(0, start)]
     if len(have):
@@ -299,7 +304,7 @@ def _fee_paths(
     """
     line = models.fees
     past = _past(line.residuals, seen.start)
-    pivot = _past(line.x, seen.start)[-LAGS[-1] :].mean()
+    pivot = _past(line.x, seen.start).mean()
     log_volume = np.log(volume)
     slope_error = line.slope_se * rng.standard_normal(volume.shape[1])
     fitted = line.intercept + line.slope * log_volume + slope_error * (log_volume - pivot)

@@ -99,9 +99,7 @@ class Target:
         place = number - self.first
         if not 0 <= place < len(self.share):
             return float("nan")
-        known = self.measured if definition == "measured" else self.computed
-        if definition not in ("measured", self.basis):
-            return float("nan")
+        known = {"measured": self.measured, self.basis: self.computed}.get(definition, self.computed_other)
         return float(known[place] + np.log(self.share[place]))
 
     def last_known(self) -> int:
@@ -128,9 +126,13 @@ def close_multiple(history: PoolHistory) -> CloseMultiple:
     return CloseMultiple(SIDES_OF_A_TRADE, 0.0, "assumed, an open for every close")
 
 
-def build_target(history: PoolHistory) -> Target:
-    """Assemble the weekly target from a daily history; every estimate in it is of that history alone."""
-    cal = calendar(history.pool.terms)
+def build_target(history: PoolHistory, cal: Calendar | None = None) -> Target:
+    """Assemble the weekly target from a daily history; every estimate in it is of that history alone.
+
+    ``cal`` lays periods out by another calendar than the history's own, so that forecasts of many moments can
+    be compared.
+    """
+    cal = cal or calendar(history.pool.terms)
     multiple = close_multiple(history)
     oc = oc_fees(history, multiple.value)
     gross = history.values[GROSS]

@@ -115,7 +115,9 @@ def render(
     if form == "auto":
         form = "table" if stream.isatty() else "tsv"
     if form in ("json", "jsonl"):
-        wanted = [dict(record) if all_keys else {c.key: record.get(c.key) for c in columns} for record in records]
+        wanted = [
+            dict(record) if all_keys else {c.key: record.get(c.key) for c in columns} for record in records
+        ]
         _write_json(wanted[0] if alone and form == "json" else wanted, form, stream)
     elif form == "table":
         write_table(records, columns, stream, headers=headers)
@@ -167,13 +169,20 @@ def _cell(value: Any) -> str:
 
 
 def write_table(
-    records: Sequence[Record], columns: Sequence[Column], stream: TextIO, *, headers: bool = True, title: str = ""
+    records: Sequence[Record],
+    columns: Sequence[Column],
+    stream: TextIO,
+    *,
+    headers: bool = True,
+    title: str = "",
 ) -> None:
     """Write a table for a person."""
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, show_header=headers, title=title or None, title_justify="left", pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD, show_header=headers, title=title or None, title_justify="left", pad_edge=False
+    )
     for column in columns:
         table.add_column(
             column.heading,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from yieldtrade.conventions import iso, parse_contract_code, parse_instant, year_fraction
@@ -20,6 +21,7 @@ Fact: TypeAlias = tuple[str, FactRow] | ListedContract
 JLP = "JLP"
 
 
+@lru_cache(maxsize=65_536)
 def day_end(day: str) -> str:
     """Return the moment a UTC day is over, from which a figure of that day can be known."""
     return f"{date.fromisoformat(day) + timedelta(days=1)}T00:00:00Z"
@@ -54,6 +56,7 @@ _FLOWS = (
 
 
 def pool_daily_facts(record: Record) -> Iterator[Fact]:
+    """Facts of a day of the pool: its TVL, its flows, its volume."""
     day = record["date"]
     # the TVL dated d is the state at the start of d; everything else is known when d is over
     yield from _pool_series(record, ("tvl_usd",), day_start(day), "reported")
@@ -62,11 +65,13 @@ def pool_daily_facts(record: Record) -> Iterator[Fact]:
 
 
 def yield_daily_facts(record: Record) -> Iterator[Fact]:
+    """Facts of a day of the measured yield."""
     quality = record.get("quality") or "ok"
     yield from _pool_series(record, ("underlying_apy",), day_end(record["date"]), quality)
 
 
 def jlp_price_facts(record: Record) -> Iterator[Fact]:
+    """Facts of a day of JLP's price."""
     yield (
         "pool_day",
         (JLP, "jlp_price_usd", record["date"], record["jlp_usd"], "market", day_end(record["date"])),
@@ -74,6 +79,7 @@ def jlp_price_facts(record: Record) -> Iterator[Fact]:
 
 
 def pool_day_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one series of a pool on one day."""
     day = record["date"]
     derived = day_start(day) if record["series"] == "tvl_usd" else day_end(day)
     yield (
@@ -90,6 +96,7 @@ def pool_day_facts(record: Record) -> Iterator[Fact]:
 
 
 def prices_facts(record: Record) -> Iterator[Fact]:
+    """Facts of a day of asset prices."""
     for asset in ("SOL", "BTC", "ETH"):
         value = record.get(f"{asset.lower()}_usd")
         if value is not None:
@@ -97,11 +104,13 @@ def prices_facts(record: Record) -> Iterator[Fact]:
 
 
 def asset_day_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one asset on one day."""
     day = record["date"]
     yield "asset_day", (record["asset"], day, record["price_usd"], _known_at(record, day_end(day)))
 
 
 def funding_facts(record: Record) -> Iterator[Fact]:
+    """Facts of a day of funding."""
     day = record["date"]
     yield (
         "funding_day",
@@ -110,6 +119,7 @@ def funding_facts(record: Record) -> Iterator[Fact]:
 
 
 def lending_facts(record: Record) -> Iterator[Fact]:
+    """Facts of a day of lending rates."""
     day = record["date"]
     yield (
         "lending_day",
@@ -128,6 +138,7 @@ def lending_facts(record: Record) -> Iterator[Fact]:
 
 
 def lending_market_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one reserve of a snapshot of a lending market."""
     yield (
         "lending_day",
         (
@@ -164,6 +175,7 @@ def _quote(record: Record, feed: str, contract_id: str, at: str, known_at: str) 
 
 
 def yield_markets_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one market of a snapshot of quotes."""
     yield ListedContract(
         contract_id=record["market"],
         venue_id=record["venue"],
@@ -175,6 +187,7 @@ def yield_markets_facts(record: Record) -> Iterator[Fact]:
 
 
 def yield_history_facts(record: Record) -> Iterator[Fact]:
+    """Facts of a day of a market's implied yield."""
     known = day_end(record["date"])
     yield _quote(record, "daily", record["market"], known, known)
 
@@ -194,11 +207,13 @@ def pendle_contract_id(record: Record) -> str:
 
 
 def pendle_markets_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one quote of the Pendle panel."""
     at = pendle_quoted_at(record)
     yield _quote(record, "snapshot", record.get("contract_id") or pendle_contract_id(record), at, at)
 
 
 def pendle_states_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one state of a Pendle pool."""
     code = parse_contract_code(_short_year(record["market"]))
     contract_id = f"{code.underlying}-{parse_instant(record['maturity']).strftime('%d%b%y').upper()}"
     known = day_end(record["date"])  # the hour of the state is not recorded
@@ -214,15 +229,15 @@ def _short_year(market: str) -> str:
 
 
 def yield_quote_facts(record: Record) -> Iterator[Fact]:
-    yield _quote(
-        record, "snapshot", record["contract_id"], record["at"], _known_at(record, record["at"])
-    )
+    """Facts of one quote."""
+    yield _quote(record, "snapshot", record["contract_id"], record["at"], _known_at(record, record["at"]))
 
 
 _WEEKLY_TEXT = ("report_date", "window_end", "url")
 
 
 def weekly_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one weekly risk report."""
     # a report can close its window on the day after its own date
     known = day_end(max(record["report_date"], record["window_end"]))
     for name, value in record.items():
@@ -234,6 +249,7 @@ _NAV_TEXT = ("date", "as_of_utc", "sol_usd", "btc_usd", "eth_usd", "official_apr
 
 
 def nav_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one snapshot of the pool and its official yield."""
     names = [name for name in record if name not in _NAV_TEXT]
     yield from _pool_series(record, names, record["as_of_utc"], "snapshot")
     if record.get("official_apr") is not None and record.get("official_apy") is not None:
@@ -245,6 +261,7 @@ def nav_facts(record: Record) -> Iterator[Fact]:
 
 
 def official_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one published yield."""
     at = record["published_at"]
     yield (
         "official_apy",
@@ -261,6 +278,7 @@ def official_facts(record: Record) -> Iterator[Fact]:
 
 
 def jlp_contracts_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one contract that existed."""
     yield ListedContract(
         contract_id=record["market"],
         venue_id=record["venue"],
@@ -276,6 +294,7 @@ _PRICE_TOLERANCE = 5e-3
 
 
 def check_quote(record: Record, at: str, maturity: str | None) -> str | None:
+    """Say what contradicts what in a quote: PT and YT, price and yield, or its moment and maturity."""
     pt, yt = record.get("pt_price"), record.get("yt_price")
     if pt is not None and yt is not None and abs(pt + yt - 1.0) > _PARITY_TOLERANCE:
         return f"pt_price + yt_price = {pt + yt:.10g}: they must add up to 1 ST within {_PARITY_TOLERANCE:g}"
@@ -294,6 +313,7 @@ def check_quote(record: Record, at: str, maturity: str | None) -> str | None:
 
 
 def check_code(contract_id: str) -> str | None:
+    """Say what is wrong with a contract code."""
     try:
         parse_contract_code(contract_id)
     except YieldtradeError as error:
@@ -302,10 +322,10 @@ def check_code(contract_id: str) -> str | None:
 
 
 def check_yield_markets(record: Record) -> str | None:
+    """Say what is wrong with one market of a snapshot."""
     return check_code(record["market"]) or check_quote(record, record["as_of_utc"], record["maturity"])
 
 
 def check_pendle_markets(record: Record) -> str | None:
+    """Say what is wrong with one quote of the Pendle panel."""
     return check_quote(record, pendle_quoted_at(record), record["maturity"])
-
-

@@ -8,6 +8,7 @@ import io
 import json
 import math
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -66,42 +67,19 @@ def parse_file(
     """
     records, header = _read(data, PurePath(name).suffix.lower(), name)
     known = _format_of(header, table_format, name)
-    problems: list[str] = []
-    warnings: list[str] = []
-    unknown = [column for column in header if column not in known.names]
-    if unknown:
-        warnings.append(f"{name}: columns of no meaning in {known.name} left out: {', '.join(unknown)}")
-    rows: dict[str, list[FactRow]] = {}
-    contracts: dict[str, ListedContract] = {}
-    seen: dict[tuple[Any, ...], int] = {}
-    readers = [(column, _reader(column, iso(now))) for column in known.columns]
-    suspicious: dict[str, list[float]] = {column.name: [] for column in known.columns if column.is_rate}
+    found = _Findings(known, iso(now))
     count = 0
     for line, raw in records:
         count += 1
-        record, found = _read_record(raw, readers)
-        if not found:
-            key = tuple(record[part] for part in known.key)
-            if (first := seen.setdefault(key, line)) != line:
-                found = [f"repeats line {first} ({', '.join(map(str, key))})"]
-            elif problem := known.check(record):
-                found = [problem]
-        if found:
-            problems.extend(f"{name}:{line}: {problem}" for problem in found)
+        record, problems = found.check(line, raw)
+        if problems:
+            found.problems.extend(f"{name}:{line}: {problem}" for problem in problems)
             continue
-        for column, values in suspicious.items():
-            if (value := record[column]) is not None:
-                values.append(value)
         if known.alias is not None:
             record["contract_id"] = aliases.get(record[known.alias])
-        for fact in known.facts(record):
-            if isinstance(fact, ListedContract):
-                contracts.setdefault(fact.contract_id, fact)
-            else:
-                rows.setdefault(fact[0], []).append(fact[1])
+        found.take(record)
     if not count:
         raise LoadError(f"{name} has a header but no rows", [f"{name}: no rows below the header"])
-    warnings.extend(_percent_warnings(name, suspicious))
     return ParsedFile(
         name=name,
         kind=kind,
@@ -109,11 +87,53 @@ def parse_file(
         sha256=hashlib.sha256(data).hexdigest(),
         table_format=known.name,
         records=count,
-        rows=rows,
-        contracts=tuple(contracts.values()),
-        problems=tuple(problems),
-        warnings=tuple(warnings),
+        rows=found.rows,
+        contracts=tuple(found.contracts.values()),
+        problems=tuple(found.problems),
+        warnings=(*_unknown_columns(name, header, known), *_percent_warnings(name, found.rates)),
     )
+
+
+class _Findings:
+    """What one file holds so far: its facts, its problems, and the rates seen."""
+
+    def __init__(self, known: TableFormat, now: str) -> None:
+        self.known = known
+        self.rows: dict[str, list[FactRow]] = {}
+        self.contracts: dict[str, ListedContract] = {}
+        self.problems: list[str] = []
+        self.rates: dict[str, list[float]] = {column.name: [] for column in known.columns if column.is_rate}
+        self._seen: dict[tuple[Any, ...], int] = {}
+        self._readers = [(column, _reader(column, now)) for column in known.columns]
+
+    def check(self, line: int, raw: Mapping[str, Any]) -> tuple[Record, list[str]]:
+        """Read one record and say what is wrong with it."""
+        record, problems = _read_record(raw, self._readers)
+        if problems:
+            return record, problems
+        key = tuple(record[part] for part in self.known.key)
+        first = self._seen.setdefault(key, line)
+        if first != line:
+            return record, [f"repeats line {first} ({', '.join(map(str, key))})"]
+        problem = self.known.check(record)
+        return record, [problem] if problem else []
+
+    def take(self, record: Record) -> None:
+        """Keep the facts of a sound record."""
+        for column, values in self.rates.items():
+            if record[column] is not None:
+                values.append(record[column])
+        for fact in self.known.facts(record):
+            if isinstance(fact, ListedContract):
+                self.contracts.setdefault(fact.contract_id, fact)
+            else:
+                self.rows.setdefault(fact[0], []).append(fact[1])
+
+
+def _unknown_columns(name: str, header: Sequence[str], known: TableFormat) -> Iterator[str]:
+    unknown = [column for column in header if column not in known.names]
+    if unknown:
+        yield f"{name}: columns of no meaning in {known.name} left out: {', '.join(unknown)}"
 
 
 def _format_of(header: Sequence[str], asked: str | None, name: str) -> TableFormat:
@@ -146,7 +166,9 @@ def _read(data: bytes, suffix: str, name: str) -> tuple[Iterable[Numbered], list
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise LoadError(f"{name} is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}") from None
+        raise LoadError(
+            f"{name} is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}"
+        ) from None
     if "\x00" in text:
         raise LoadError(f"{name} is not text: it holds a zero byte at character {text.index(chr(0))}")
     if suffix == ".json":
@@ -267,7 +289,7 @@ def _read_record(
 
 def _reader(column: Column, now: str) -> Reader:
     if column.kind == "date":
-        return lambda cell: _date(cell, now[:10])
+        return lru_cache(maxsize=65_536)(lambda cell: _date(cell, now[:10]))
     if column.kind == "instant":
         return lambda cell: _instant(cell, None if column.name == "maturity" else now)
     if column.kind == "text":

@@ -336,7 +336,9 @@ FORMATS: tuple[TableFormat, ...] = (
         name="yield_quote",
         key=("contract_id", "at"),
         facts=facts.yield_quote_facts,
-        check=lambda record: facts.check_code(record["contract_id"]) or facts.check_quote(record, record["at"], None),
+        check=lambda record: (
+            facts.check_code(record["contract_id"]) or facts.check_quote(record, record["at"], None)
+        ),
         columns=(
             _text("contract_id"),
             Column(name="at", kind="instant", required=True),

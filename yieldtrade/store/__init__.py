@@ -8,13 +8,15 @@ from yieldtrade.store.database import Store, default_path, open_store
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
+    from os import PathLike
 
     from yieldtrade.market import MarketView
 
 __all__ = ["Store", "default_path", "open_store", "view"]
 
 
-def view(as_of: datetime | None = None, *, path: str | Path | None = None, need: str = "quotes") -> MarketView:
+def view(
+    as_of: datetime | None = None, *, path: str | PathLike[str] | None = None, need: str = "quotes"
+) -> MarketView:
     """Open the database at ``path`` and return what was known at ``as_of`` (see `Store.view`)."""
     return open_store(path).view(as_of, need=need)

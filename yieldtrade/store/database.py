@@ -6,18 +6,20 @@ import os
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from yieldtrade.conventions import iso, utc
 from yieldtrade.errors import LoadError, MissingDataError, StoreError, UnknownNameError, YieldtradeError
 from yieldtrade.market import MarketView
+from yieldtrade.sources.bundled import bundled_stamp
 from yieldtrade.store import migrations, record
 from yieldtrade.store.read import SqliteFacts
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from os import PathLike
+    from pathlib import Path
 
     from yieldtrade.market import Contract
     from yieldtrade.sources.rows import ParsedFile
@@ -27,22 +29,28 @@ BUSY_TIMEOUT_SECONDS = 5.0
 _STAMP = "bundled_stamp"
 
 
-def default_path() -> Path:
+# Paths are text here and os.path joins them: a lone quote does not pay for importing pathlib.
+
+
+def default_path() -> str:
     """Return the database in the user's application folder; ``YIELDTRADE_DB`` names another."""
     named = os.environ.get("YIELDTRADE_DB")
     if named:
-        return Path(named)
+        return named
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = os.path.expanduser("~/Library/Application Support")
     else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "yieldtrade" / "yieldtrade.db"
+        base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return os.path.join(base, "yieldtrade", "yieldtrade.db")
 
 
 def open_store(
-    path: str | Path | None = None, *, bundled: bool = True, notify: Callable[[str], None] | None = None
+    path: str | PathLike[str] | None = None,
+    *,
+    bundled: bool = True,
+    notify: Callable[[str], None] | None = None,
 ) -> Store:
     """Open the database at ``path``, creating it and loading the bundled history where it is new.
 
@@ -62,7 +70,7 @@ def open_store(
     NewerDatabaseError
         It was written by a newer version; it is left untouched.
     """
-    store = Store(Path(path) if path is not None else default_path())
+    store = Store(path if path is not None else default_path())
     store.prepare(bundled=bundled, notify=notify or (lambda _line: None))
     return store
 
@@ -70,11 +78,11 @@ def open_store(
 class Store:
     """One SQLite file. Reads go through one read-only connection, writes through short-lived ones."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = os.path.abspath(path)
         self._reader: sqlite3.Connection | None = None
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -88,17 +96,18 @@ class Store:
 
     def prepare(self, *, bundled: bool, notify: Callable[[str], None]) -> None:
         """Create or migrate the file and bring the bundled definitions and history up to date."""
-        fresh = not self.path.exists()
-        stamp = _bundled_stamp() if bundled else ""
+        fresh = not os.path.exists(self.path)
+        stamp = bundled_stamp() if bundled else ""
         if not fresh and self._is_current(stamp):
             return
         if fresh:
             notify(f"creating {self.path}")
+            folder = os.path.dirname(self.path)
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                os.makedirs(folder, exist_ok=True)
             except OSError as error:
                 raise StoreError(
-                    f"cannot create {self.path.parent}: {error.strerror}; name a place with --db"
+                    f"cannot create {folder}: {error.strerror}; name a place with --db"
                 ) from None
         with self.writing() as conn:
             migrations.migrate(conn)
@@ -141,7 +150,7 @@ class Store:
         if self._reader is None:
             with _named_errors(self.path):
                 self._reader = sqlite3.connect(
-                    f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS
+                    f"file:{_escaped(self.path)}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_SECONDS
                 )
         return self._reader
 
@@ -204,7 +213,9 @@ class Store:
         """Return the moment of the last stored quote of a contract, or of its last dated published figure."""
         row = (
             self.reading()
-            .execute("SELECT max(available_at) FROM yield_quote WHERE contract_id = ?", (contract.contract_id,))
+            .execute(
+                "SELECT max(available_at) FROM yield_quote WHERE contract_id = ?", (contract.contract_id,)
+            )
             .fetchone()
         )
         dated = [figure.at for figure in contract.figures if figure.at is not None]
@@ -215,7 +226,7 @@ class Store:
 
     def load(
         self,
-        files: Iterable[str | Path],
+        files: Iterable[str | PathLike[str]],
         *,
         table_format: str | None = None,
         skip_bad: bool = False,
@@ -244,6 +255,8 @@ class Store:
         LoadError
             A file was refused; files before it stay loaded.
         """
+        from pathlib import Path
+
         from yieldtrade.sources.files import parse_file
         from yieldtrade.store.define import market_aliases, write_definitions
         from yieldtrade.store.write import Loaded
@@ -253,7 +266,7 @@ class Store:
         warnings: list[str] = []
         with self.writing() as conn:
             for file in map(Path, files):
-                data = _bytes_of(file)
+                data = _content(file)
                 if file.suffix.lower() == ".toml":
                     write_definitions(conn, {file.name: data}, now=moment, layer=1, locator=str(file))
                     loaded.append(Loaded(file.name, "definitions", 1, 1, 0, seen=False))
@@ -292,7 +305,8 @@ class Store:
         with _named_errors(self.path):
             found = [row[0] for row in conn.execute("PRAGMA integrity_check") if row[0] != "ok"]
             found.extend(
-                f"{row[0]}: a row points to a missing {row[2]}" for row in conn.execute("PRAGMA foreign_key_check")
+                f"{row[0]}: a row points to a missing {row[2]}"
+                for row in conn.execute("PRAGMA foreign_key_check")
             )
             for table in self._names("table"):
                 columns = [row[1] for row in conn.execute(f"PRAGMA table_info({table})")]
@@ -303,6 +317,15 @@ class Store:
                     if early:
                         found.append(f"{table}: {early} rows are known before they are available")
         return found
+
+    def digests(self, names: Sequence[str]) -> list[str]:
+        """Return the SHA-256 of the loaded files of these names, in order; of several of one name the last."""
+        marks = ", ".join("?" * len(names))
+        rows = self.reading().execute(
+            f"SELECT name, sha256, max(source_id) FROM source WHERE name IN ({marks}) GROUP BY name ORDER BY name",
+            names,
+        )
+        return [row[1] for row in rows]
 
     def export(self, table: str) -> tuple[list[str], list[dict[str, Any]]]:
         """Return the column names and every row of a table or view.
@@ -321,7 +344,8 @@ class Store:
 
     def _names(self, kind: str) -> tuple[str, ...]:
         rows = self.reading().execute(
-            "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%' ORDER BY name", (kind,)
+            "SELECT name FROM sqlite_master WHERE type = ? AND name NOT LIKE 'sqlite_%' ORDER BY name",
+            (kind,),
         )
         return tuple(row[0] for row in rows)
 
@@ -375,9 +399,7 @@ _LAST_POOL = (
 )
 
 
-def _load_whole(
-    conn: sqlite3.Connection, parsed: ParsedFile, now: datetime, *, skip_bad: bool
-) -> Loaded:
+def _load_whole(conn: sqlite3.Connection, parsed: ParsedFile, now: datetime, *, skip_bad: bool) -> Loaded:
     if parsed.problems and not skip_bad:
         raise LoadError(
             f"{parsed.name} was not loaded: {len(parsed.problems)} bad of {parsed.records} rows; "
@@ -390,27 +412,20 @@ def _load_whole(
         return load_parsed(conn, parsed, iso(now))
 
 
-def _bytes_of(file: Path) -> bytes:
+def _escaped(path: str) -> str:
+    """Write a path so that nothing in it reads as a part of a URI."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
         raise LoadError(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _bundled_stamp() -> str:
-    """Say which bundled files there are, cheaply: names, sizes and times of change."""
-    from yieldtrade.sources.bundled import bundled_folder
-
-    found = []
-    for folder, _, names in sorted(os.walk(bundled_folder())):
-        for name in sorted(names):
-            status = Path(folder, name).stat()
-            found.append(f"{name}:{status.st_size}:{status.st_mtime_ns}")
-    return ";".join(found)
-
-
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def _named_errors(path: str) -> Iterator[None]:
     """Turn what SQLite says into what the user can do."""
     import sqlite3
 

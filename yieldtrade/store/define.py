@@ -59,7 +59,9 @@ def write_definitions(
     name = "markets" if layer == 0 else ", ".join(sorted(files))
     db = Database(conn)
     with transaction(conn):
-        row = conn.execute("SELECT source_id FROM source WHERE sha256 = ? AND name = ?", (digest, name)).fetchone()
+        row = conn.execute(
+            "SELECT source_id FROM source WHERE sha256 = ? AND name = ?", (digest, name)
+        ).fetchone()
         kind = "bundled" if layer == 0 else "file"
         source_id = row[0] if row else add_source(conn, name, kind, locator, digest, len(files), iso(now))
         bodies = [_venue_row(venue) for venue in found.venues] + [_pool_row(pool) for pool in found.pools]
@@ -70,7 +72,10 @@ def write_definitions(
                 pk=("kind", "name", "layer"),
             )
         db.table("contract").upsert_all(
-            ({**_contract_row(contract), "layer": layer, "source_id": source_id} for contract in found.contracts),
+            (
+                {**_contract_row(contract), "layer": layer, "source_id": source_id}
+                for contract in found.contracts
+            ),
             pk=("contract_id", "layer"),
         )
     return market_aliases(conn)

@@ -151,7 +151,9 @@ class SqliteFacts:
         return [json.loads(row[0]) for row in rows]
 
     def _names(self, kind: str) -> tuple[str, ...]:
-        rows = self._conn.execute("SELECT DISTINCT name FROM definition WHERE kind = ? ORDER BY name", (kind,))
+        rows = self._conn.execute(
+            "SELECT DISTINCT name FROM definition WHERE kind = ? ORDER BY name", (kind,)
+        )
         return tuple(row[0] for row in rows)
 
     # ----------------------------------------------------------------------- quotes
@@ -206,9 +208,7 @@ class SqliteFacts:
 
     def asset_prices(self, asset: str) -> DailySeries:
         """Daily closes of an asset in USD."""
-        rows = self._daily(
-            "SELECT date, price_usd, 'close'", "asset_day", "asset = :asset", {"asset": asset}
-        )
+        rows = self._daily("SELECT date, price_usd, 'close'", "asset_day", "asset = :asset", {"asset": asset})
         return _series("price_usd", rows)
 
     def underlying_history(self, underlying: str) -> DailySeries:

@@ -65,9 +65,7 @@ def _merge(
     target = f"INSERT INTO {table} ({names}, available_at, source_id)"
     if conn.execute(f"SELECT NOT EXISTS (SELECT 1 FROM {table})").fetchone()[0]:
         marks = ", ".join("?" * len(columns))
-        conn.executemany(
-            f"{target} VALUES ({marks}, ?, ?)", ((*row, row[-1], source_id) for row in rows)
-        )
+        conn.executemany(f"{target} VALUES ({marks}, ?, ?)", ((*row, row[-1], source_id) for row in rows))
         return len(rows), 0
     marks = ", ".join("?" * len(columns))
     conn.execute(f"CREATE TEMP TABLE incoming ({names})")
@@ -77,7 +75,10 @@ def _merge(
     changed = " OR ".join(f"i.{name} IS NOT last.{name}" for name in values)
     picked = ", ".join(f"i.{name}" for name in columns[:-1])
     before = conn.total_changes
-    newer = f"({same_key.format('newer', 'last')}) AND (newer.known_at, newer.source_id) > (last.known_at, last.source_id)"
+    newer = (
+        f"({same_key.format('newer', 'last')}) "
+        "AND (newer.known_at, newer.source_id) > (last.known_at, last.source_id)"
+    )
     corrected = conn.execute(
         f"SELECT count(*) FROM incoming i JOIN {table} last ON {same_key.format('last', 'i')} "
         f"WHERE NOT EXISTS (SELECT 1 FROM {table} newer WHERE {newer}) AND ({changed})"

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from yieldtrade.market import Contract, DailySeries, LendingRate, MarketView, Venue, YieldQuote
+    from yieldtrade.market import (
+        Contract,
+        DailySeries,
+        LendingRate,
+        MarketView,
+        Parameter,
+        Venue,
+        YieldQuote,
+    )
     from yieldtrade.strategies.exit_yield import YieldPath
     from yieldtrade.strategies.inputs import Forecaster, ScreenSettings, YieldForecast
 
@@ -93,6 +101,8 @@ class Desk:
         self._changes: dict[tuple[str, float], NDArray[np.float64]] = {}
         self._histories: dict[str, DailySeries] = {}
         self._venues: dict[str, Venue] = {}
+        self._spreads: dict[tuple[str, float], Spread | None] = {}
+        self._parameters: dict[tuple[str, int], InputLine] = {}
         self._borrow: LendingRate | None = None
         self.hurdle, self.hurdle_input = self._find_hurdle()
 
@@ -269,7 +279,22 @@ class Desk:
             self._periods[underlying] = (None, f"{self.settings.period_days:g} days (setting period_days)")
         return self._periods[underlying]
 
+    def parameter(self, owner: str, parameter: Parameter, value: float) -> InputLine:
+        """Return a parameter as an input; one of a venue is the same line in every row."""
+        key = (owner, id(parameter))
+        if key not in self._parameters:
+            source = f"{parameter.basis}: {parameter.source}"
+            line = self.line(f"{owner}.{parameter.name}", value, parameter.unit, parameter.valid_from, source)
+            self._parameters[key] = line
+        return self._parameters[key]
+
     def _spread(self, contract: Contract, horizon_days: float) -> Spread | None:
+        key = (contract.contract_id, horizon_days)
+        if key not in self._spreads:
+            self._spreads[key] = self._measure(contract, horizon_days)
+        return self._spreads[key]
+
+    def _measure(self, contract: Contract, horizon_days: float) -> Spread | None:
         own = self._paths_of(contract.venue_id).get(contract.contract_id)
         if own is not None:
             changes = relative_changes(own, horizon_days)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
 from yieldtrade.strategies.fixed_income import FixedIncome
 from yieldtrade.strategies.inputs import Scenario
-from yieldtrade.strategies.risk import Risks, probability_of_loss
+from yieldtrade.strategies.risk import Outcomes, Risks, normal_below, probability_of_loss
 from yieldtrade.strategies.scoring import hurdle_profit, score
 from yieldtrade.strategies.worksheet import Worksheet, write_row
 
@@ -28,6 +28,8 @@ def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
 
 
 def _fill(sheet: Worksheet) -> None:
+    import numpy as np
+
     market, desk = sheet.market, sheet.desk
     years = market.days_left / DAYS_PER_YEAR
     sheet.put(horizon_days=market.days_left, show_apy=desk.shows_apy(market.days_left), leverage=1.0)
@@ -45,23 +47,23 @@ def _fill(sheet: Worksheet) -> None:
     )
     sheet.figure(pnl_after_flat_costs_usd=net)
     sheet.net_apy(net, trade.tau)
-    fixed_apy = float(trade.fixed_apy(scenario))
+    break_evens, parts = trade.break_evens(scenario), trade.decomposition(scenario)
+    fixed_apy = break_evens["settled_apy"].value
     sheet.put(
         net_apy_naive=trade.naive(),
         unlevered_apy=fixed_apy,
-        decomposition=trade.decomposition(scenario),
-        cost_in=-trade.decomposition(scenario)["entry_cost"] / trade.equity,
+        decomposition=parts,
+        cost_in=-parts["entry_cost"] / trade.equity,
         cost_out=trade.exit_cost,
     )
-    sheet.break_evens(trade.break_evens(scenario))
+    sheet.break_evens(break_evens)
     stressed = Scenario(redemption_factor=STRESSED_REDEMPTION)
     sheet.figure(fixed_apy=fixed_apy, fixed_apy_redemption_098=float(trade.fixed_apy(stressed)))
-    _against_underlying(sheet, trade, scenario)
+    _against_underlying(sheet, trade, fixed_apy or 0.0, pnl)
     losses = probability_of_loss(
         trade,
         Risks(factors=()),
-        desk.draws,
-        count=1,
+        Outcomes(np.array([pnl])),
         hurdle_pnl=hurdle_profit(sheet, years),
         flat_costs=gas,
         simulation_gap=desk.settings.simulation_gap,
@@ -165,17 +167,16 @@ def _arithmetic(sheet: Worksheet, trade: FixedIncome, scenario: Scenario) -> flo
     )
 
 
-def _against_underlying(sheet: Worksheet, trade: FixedIncome, scenario: Scenario) -> None:
+def _against_underlying(sheet: Worksheet, trade: FixedIncome, fixed_apy: float, pnl: float) -> None:
     """Write how the fixed return compares with holding ST, where its yield can be forecast."""
     forecast = sheet.forecast(sheet.desk.as_of, sheet.market.contract.maturity, needed=False)
     if forecast is None:
         return
-    mean = Scenario(settled_apy=forecast.mean_apy)
+    growth = growth_from_apy(forecast.mean_apy, trade.tau)
     sheet.figure(
-        p_underlying_beats=trade.p_underlying_beats(scenario, forecast.mean_apy, forecast.sd_apy),
-        st_advantage_usd=float(trade.advantage(mean)),
-        benchmark_underlying=growth_from_apy(forecast.mean_apy, trade.tau),
+        p_underlying_beats=1.0 - normal_below(fixed_apy, forecast.mean_apy, forecast.sd_apy),
+        st_advantage_usd=pnl - trade.equity * growth,
+        benchmark_underlying=growth,
     )
     if forecast.samples.size:
-        beaten = forecast.samples > trade.fixed_apy(scenario)
-        sheet.figure(p_underlying_beats_simulated=float(beaten.mean()))
+        sheet.figure(p_underlying_beats_simulated=float((forecast.samples > fixed_apy).mean()))

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
-from yieldtrade.elementwise import Bound, check_choice, checked, evaluate, not_negative, positive, share
+from yieldtrade.elementwise import Bound, check_choice, checked, evaluate, positive, share
 from yieldtrade.errors import DomainError
-from yieldtrade.strategies.inputs import above_minus_one
+from yieldtrade.strategies.returns import annual_return
 from yieldtrade.strategies.roots import first_crossing
 from yieldtrade.strategies.row import BreakEven
 from yieldtrade.tokens.breakeven import breakeven_exit_yield, breakeven_yield
@@ -24,22 +24,20 @@ from yieldtrade.tokens.positions import (
     liquidation_yield,
     open_long,
     open_short,
-    settle,
-    time_to_liquidation,
 )
-from yieldtrade.tokens.pricing import pt_price, yt_price
+from yieldtrade.tokens.pricing import implied_yield_from_yt, pt_price, yt_price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from yieldtrade.strategies.inputs import Scenario
     from yieldtrade.tokens.breakeven import Benchmark
     from yieldtrade.tokens.ledger import YieldFeeBase
 
 Side: TypeAlias = Literal["long", "short"]
+
+GROWTH = Bound("g", lambda g, **_: g > -1, "must be above -1: an underlying cannot lose everything")
+PRICE = Bound("p1", lambda p1, **_: p1 < 1, "ST must be below 1")
 
 # Multiples of the implied yield at which the underlying may settle, for the clock to liquidation.
 CLOCK_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
@@ -50,15 +48,13 @@ def cycle_pnl(
     *,
     yt: Any,
     st: Any,
-    settled_apy: Any,
-    accrual_years: Any,
-    exit_implied: Any,
-    exit_tau: Any,
+    growth: Any,
+    exit_price: Any,
     trading_fee: Any,
     kept_yt: Any = 1.0,
     kept_st: Any = 1.0,
 ) -> Any:
-    """Profit of ``yt`` YT and ``st`` ST after a settlement with growth g, sold at exit (strategies.md 4.1).
+    """Profit of ``yt`` YT and ``st`` ST after a settlement, sold at exit (strategies.md 4.1).
 
     ``x*p1 + s + (k_yt*x + k_st*s)*g - f*|x|*p1``. With ``s = -S0``, ``x = S0(1-f)/p0`` it is
     ``Y(G*P0 - P1) - (S0 - Y*p0)G - f*Y*p1``; with ``k_st = 0`` the cash form, whose outlay does not grow.
@@ -67,12 +63,10 @@ def cycle_pnl(
     ----------
     yt, st
         Signed balances x and s just after opening, debt negative, without the margin.
-    settled_apy
-        APY a that settles, above -1; ``g = (1+a)^t - 1``.
-    accrual_years
-        Time t for which the yield is received, 0 or more.
-    exit_implied, exit_tau
-        Implied yield at exit, above -1, and years to maturity then; the YT is worth 0 at maturity.
+    growth
+        Growth g of the underlying that is settled, above -1.
+    exit_price
+        YT price p1 at exit before the fee; 0 at maturity.
     trading_fee
         Fee f as a share of the ST notional.
     kept_yt, kept_st
@@ -89,33 +83,17 @@ def cycle_pnl(
         A value outside its domain, or not finite.
     """
     return evaluate(
-        _cycle_pnl,
-        (
-            above_minus_one("a"),
-            above_minus_one("y1"),
-            not_negative("t"),
-            not_negative("tau1"),
-            share("f"),
-        ),
+        lambda xp, x, s, g, p1, f, k_yt, k_st: x * p1 + s + (k_yt * x + k_st * s) * g - f * xp.fabs(x) * p1,
+        (GROWTH, PRICE, share("f")),
         "raise",
         x=yt,
         s=st,
-        a=settled_apy,
-        t=accrual_years,
-        y1=exit_implied,
-        tau1=exit_tau,
+        g=growth,
+        p1=exit_price,
         f=trading_fee,
         k_yt=kept_yt,
         k_st=kept_st,
     )
-
-
-def _cycle_pnl(
-    xp: Any, *, x: Any, s: Any, a: Any, t: Any, y1: Any, tau1: Any, f: Any, k_yt: Any, k_st: Any
-) -> Any:
-    g = xp.expm1(t * xp.log1p(a))
-    p1 = 0.0 - xp.expm1(-tau1 * xp.log1p(y1))
-    return x * p1 + s + (k_yt * x + k_st * s) * g - f * xp.fabs(x) * p1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,19 +213,28 @@ class InterestPeriodArbitrage:
         left = self.margin + held.st + value if self.leverage is not None else value
         return abs(value) / left
 
+    def growth(self, settled_apy: Any) -> Any:
+        """Growth g of the underlying over the time whose yield is received."""
+        return growth_from_apy(settled_apy, self.accrual)
+
+    def exit_price(self, exit_implied: Any) -> Any:
+        """YT price p1 at an implied yield at exit; None stands for maturity, where it is 0."""
+        return yt_price(0.0 if exit_implied is None else exit_implied, self.exit_tau)
+
     def pnl(self, scenario: Scenario) -> Any:
         """Profit in ST at a scenario; uses settled_apy and, before maturity, exit_implied."""
-        held, (kept_yt, kept_st) = self.position, self.kept
+        return self.pnl_at(self.growth(scenario.settled_apy), self.exit_price(scenario.exit_implied))
+
+    def pnl_at(self, growth: Any, exit_price: Any) -> Any:
+        """Profit in ST for a growth of the underlying and a YT price at exit."""
         return cycle_pnl(
-            yt=held.yt,
-            st=held.st,
-            settled_apy=scenario.settled_apy,
-            accrual_years=self.accrual,
-            exit_implied=0.0 if scenario.exit_implied is None else scenario.exit_implied,
-            exit_tau=self.exit_tau,
+            yt=self.position.yt,
+            st=self.position.st,
+            growth=growth,
+            exit_price=exit_price,
             trading_fee=self.trading_fee,
-            kept_yt=kept_yt,
-            kept_st=kept_st,
+            kept_yt=self.kept[0],
+            kept_st=self.kept[1],
         )
 
     def gradient(self, scenario: Scenario) -> Mapping[str, float]:
@@ -268,7 +255,7 @@ class InterestPeriodArbitrage:
         profit = self.pnl(scenario)
         if self.leverage is not None:
             return profit
-        return profit - self.margin * growth_from_apy(scenario.settled_apy, self.accrual)
+        return profit - self.margin * self.growth(scenario.settled_apy)
 
     def naive(self, settled_apy: float) -> float:
         """Edge that most screens show, ``a - y0`` (a short: ``y0 - a``)."""
@@ -277,10 +264,8 @@ class InterestPeriodArbitrage:
     def decomposition(self, scenario: Scenario) -> dict[str, float]:
         """Profit by cause: decay, implied move, yield, cost of carry, fees; they add up to ``pnl``."""
         held, (kept_yt, kept_st), p0 = self.position, self.kept, self.entry_price
-        exit_implied = 0.0 if scenario.exit_implied is None else scenario.exit_implied
-        g = growth_from_apy(scenario.settled_apy, self.accrual)
-        unmoved = yt_price(self.implied_apy, self.exit_tau)
-        p1 = yt_price(exit_implied, self.exit_tau)
+        g, p1 = self.growth(scenario.settled_apy), self.exit_price(scenario.exit_implied)
+        unmoved = self.exit_price(self.implied_apy)
         opening_fee = held.st + held.yt * p0
         return {
             "decay": held.yt * (unmoved - p0),
@@ -295,7 +280,7 @@ class InterestPeriodArbitrage:
         found = breakeven_yield(
             benchmark=self.benchmark,
             entry_price=self.entry_price,
-            exit_price=yt_price(exit_implied, self.exit_tau),
+            exit_price=self.exit_price(exit_implied),
             holding=self.accrual,
             yield_fee=self.yield_fee,
             yield_fee_base=self.yield_fee_base,
@@ -311,7 +296,7 @@ class InterestPeriodArbitrage:
         found = breakeven_exit_yield(
             benchmark=self.benchmark,
             entry_price=self.entry_price,
-            growth=growth_from_apy(settled_apy, self.accrual),
+            growth=self.growth(settled_apy),
             tau_at_exit=self.exit_tau,
             yield_fee=self.yield_fee,
             yield_fee_base=self.yield_fee_base,
@@ -336,10 +321,17 @@ class InterestPeriodArbitrage:
             gain, horizon=self.tau, growth=((grows, settled), (-discounted, implied)), scale=DAYS_PER_YEAR
         )
 
-    def mark_risk(self, exit_implied: float) -> float | None:
-        """Move of the break-even settled APY for one point of exit implied yield; None where it has none."""
-        here, there = (self.break_even_settled(y).value for y in (exit_implied, exit_implied + ONE_POINT))
-        return None if here is None or there is None else abs(there - here)
+    def mark_risk(self, exit_implied: float, break_even: float) -> float:
+        """Move of the break-even settled APY for one point more of exit implied yield.
+
+        Along the break-even the profit stays 0, and it is linear in growth and in exit price.
+        """
+        held, (kept_yt, kept_st) = self.position, self.kept
+        per_price = held.yt - self.trading_fee * abs(held.yt)
+        per_growth = kept_yt * held.yt + kept_st * held.st
+        rise = self.exit_price(exit_implied + ONE_POINT) - self.exit_price(exit_implied)
+        growth = self.growth(break_even) - per_price * rise / per_growth
+        return abs(annual_return(growth, self.accrual) - break_even)
 
     def liquidation_price(self) -> float | None:
         """YT price that liquidates now; None for a cash trade or where no price does."""
@@ -360,53 +352,59 @@ class InterestPeriodArbitrage:
         return found
 
     def liquidation_clock(self) -> dict[float, int | None]:
-        """Days to liquidation at a flat implied yield, by multiple of it that settles; None for never."""
-        import numpy as np
+        """Days to liquidation at a flat implied yield, by multiple of it that settles; None for never.
 
+        Assets less the maintenance ratio times the debt are a sum of two exponentials of time, so the moment
+        is a root; a daily ledger sees it on the day after.
+        """
         if self.leverage is None or self.maintenance_ratio is None:
             return {}
-        days = math.ceil(self.tau * DAYS_PER_YEAR) - 1
-        if days < 1:
-            return dict.fromkeys(CLOCK_MULTIPLES)
-        daily = np.expm1(np.log1p(np.multiply(CLOCK_MULTIPLES, self.implied_apy)) / DAYS_PER_YEAR)
-        first = time_to_liquidation(
-            self.position,
-            growth_path=np.repeat(daily[:, None], days, axis=1),
-            implied_path=self.implied_apy,
-            tau_path=self.tau - np.arange(1, days + 1) / DAYS_PER_YEAR,
-            maintenance_collateral_ratio=self.maintenance_ratio,
-            yield_fee=self.yield_fee,
-            yield_fee_base=self.yield_fee_base,
-        )
-        return {
-            multiple: None if np.isnan(day) else int(day)
-            for multiple, day in zip(CLOCK_MULTIPLES, first, strict=True)
-        }
+        held, (kept_yt, kept_st) = self.position, self.kept
+        # a long owes ST and holds YT, a short the reverse; what is owed counts maintenance_ratio times
+        weight_yt, weight_st = (1.0, self.maintenance_ratio) if held.yt > 0 else (self.maintenance_ratio, 1.0)
+        implied = math.log1p(self.implied_apy)
+        falls = -weight_yt * held.yt * math.exp(-self.tau * implied)
+        found: dict[float, int | None] = {}
+        for multiple in CLOCK_MULTIPLES:
+            settled = math.log1p(multiple * self.implied_apy)
+            grows = weight_st * (kept_yt * held.yt + kept_st * held.st)
+            grows += self.margin if self.margin_accrues else 0.0
+            start = weight_yt * held.yt + weight_st * held.st + self.margin
 
-    def liquidation_barrier(
-        self, settled_apy: float, accrued: NDArray[np.float64], taus: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Implied yields that liquidate at moments of the holding; NaN where none does.
+            def deficit(
+                t: float, *, settled: float = settled, grows: float = grows, start: float = start
+            ) -> float:
+                return -(start + grows * math.expm1(settled * t) + falls * math.exp(implied * t))
+
+            crossing = first_crossing(
+                deficit, horizon=self.tau, growth=((grows, settled), (falls, implied)), scale=DAYS_PER_YEAR
+            )
+            found[multiple] = None if crossing.value is None else math.ceil(crossing.value)
+        return found
+
+    def liquidation_barrier(self, settled_apy: float, accrued: float, tau: float) -> float:
+        """Implied yield that liquidates later on; infinite on the safe side where none does.
 
         Parameters
         ----------
         settled_apy
             APY paid so far.
         accrued
-            Years of yield already settled at each moment.
-        taus
-            Years to maturity at each moment, above 0.
+            Years of yield already settled.
+        tau
+            Years to maturity then, above 0.
         """
-        settled = settle(
-            self.position,
-            growth_from_apy(settled_apy, accrued),
-            yield_fee=self.yield_fee,
-            yield_fee_base=self.yield_fee_base,
-        )
-        barrier: NDArray[np.float64] = liquidation_yield(
-            settled, taus, maintenance_collateral_ratio=self.maintenance_ratio
-        )
-        return barrier
+        if self.maintenance_ratio is None:
+            return -math.inf * self.sign
+        held, (kept_yt, kept_st) = self.position, self.kept
+        growth = math.expm1(accrued * math.log1p(settled_apy))
+        st = held.st + (kept_yt * held.yt + kept_st * held.st) * growth
+        margin = self.margin * (1.0 + growth) if self.margin_accrues else self.margin
+        if self.side == "long":
+            price = (-self.maintenance_ratio * min(st, 0.0) - margin) / held.yt
+            return -math.inf if price <= 0 else implied_yield_from_yt(price, tau)
+        price = (st + margin) / (-self.maintenance_ratio * held.yt)
+        return math.inf if price >= 1 else implied_yield_from_yt(price, tau)
 
 
 _WORDS: Mapping[str, str] = {"never": "no", "always": "every"}

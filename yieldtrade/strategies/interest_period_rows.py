@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy, year_fraction
+from yieldtrade.conventions import DAYS_PER_YEAR, year_fraction
 from yieldtrade.market import days_between, pricing_start
 from yieldtrade.strategies.inputs import Scenario
 from yieldtrade.strategies.interest_period import CLOCK_MULTIPLES, InterestPeriodArbitrage
-from yieldtrade.strategies.risk import Factor, Risks, crossing_odds, normal_below, probability_of_loss
+from yieldtrade.strategies.risk import (
+    Factor,
+    Outcomes,
+    Risks,
+    crossing_odds,
+    draw_scenario,
+    normal_below,
+    probability_of_loss,
+)
 from yieldtrade.strategies.scoring import hurdle_profit, score
 from yieldtrade.strategies.worksheet import Worksheet, write_row
 from yieldtrade.tokens.margin import max_leverage
-from yieldtrade.tokens.pricing import yt_price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     import numpy as np
@@ -27,6 +34,7 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.desk import Desk, Market
     from yieldtrade.strategies.inputs import ExitYield, YieldForecast
     from yieldtrade.strategies.interest_period import Side
+    from yieldtrade.strategies.risk import Draws
     from yieldtrade.strategies.row import Opportunity
     from yieldtrade.tokens.ledger import YieldFeeBase
 
@@ -59,6 +67,14 @@ class Fees(NamedTuple):
     yield_fee_base: YieldFeeBase
 
 
+class Outlook(NamedTuple):
+    """What may come: the settled APY, the implied yield at exit where that matters, costs in any case."""
+
+    forecast: YieldForecast
+    exits: ExitYield | None
+    flat_costs: float
+
+
 class Margin(NamedTuple):
     """Terms of levered trading; ``cap`` is the largest leverage for this side."""
 
@@ -68,12 +84,36 @@ class Margin(NamedTuple):
 
 
 def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
-    """Yield the row of a long and that of a short."""
+    """Yield the row of a long and that of a short; both live through the same simulated futures."""
+    futures = Futures()
     for side in SIDES:
-        yield write_row(desk, market, NAME, side, partial(_fill, side=side))
+        yield write_row(desk, market, NAME, side, partial(_fill, side=side, futures=futures))
 
 
-def _fill(sheet: Worksheet, side: Side) -> None:
+class Futures:
+    """Simulated growths, exit yields and exit prices of a contract, drawn when the first row asks."""
+
+    def __init__(self) -> None:
+        self._drawn: Drawn | None = None
+
+    def drawn(self, trade: InterestPeriodArbitrage, risks: Risks, draws: Draws, count: int) -> Drawn:
+        """Return the futures, which do not depend on the side of the trade."""
+        if self._drawn is None:
+            scenario = draw_scenario(risks, draws, count)
+            price = trade.exit_price(scenario.exit_implied)
+            self._drawn = Drawn(trade.growth(scenario.settled_apy), scenario.exit_implied, price)
+        return self._drawn
+
+
+class Drawn(NamedTuple):
+    """Arrays of one length; ``exit_implied`` is None where the trade ends at maturity without margin."""
+
+    growth: NDArray[np.float64]
+    exit_implied: NDArray[np.float64] | None
+    exit_price: Any
+
+
+def _fill(sheet: Worksheet, side: Side, futures: Futures) -> None:
     fees, holding = _fees(sheet), _holding(sheet)
     levered = "maintenance_collateral_ratio" in sheet.market.contract.terms
     margin = _margin(sheet, side, fees) if levered else None
@@ -90,14 +130,16 @@ def _fill(sheet: Worksheet, side: Side) -> None:
     if holding.end < sheet.market.contract.maturity:
         sheet.flag("re_entry_needed")
     exit_implied = trade.implied_apy if exits is None else exits.mean
-    _describe(sheet, trade, holding, exit_implied)
+    exit_price = trade.exit_price(exit_implied)
+    _describe(sheet, trade, holding, exit_price)
     if forecast is None:
         sheet.break_evens({"settled_apy": trade.break_even_settled(exit_implied)})
         return
     scenario = Scenario(settled_apy=forecast.mean_apy, exit_implied=exit_implied)
-    _returns(sheet, trade, holding, scenario)
+    flat_costs = _flat_costs(sheet, trade, exit_price)
+    _returns(sheet, trade, holding, scenario, flat_costs)
     if exits is not None or (holding.exit_tau == 0 and not levered):
-        _losses(sheet, trade, holding, forecast, exits)
+        _losses(sheet, trade, holding, futures, Outlook(forecast, exits, flat_costs))
 
 
 def _fees(sheet: Worksheet) -> Fees | None:
@@ -186,11 +228,9 @@ def _trade(
     return trade
 
 
-def _describe(
-    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, exit_implied: float
-) -> None:
+def _describe(sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, exit_price: float) -> None:
     """Write what does not depend on the forecast: legs, costs, liquidation."""
-    held, p0, p1 = trade.position, trade.entry_price, yt_price(exit_implied, trade.exit_tau)
+    held, p0, p1 = trade.position, trade.entry_price, exit_price
     fee, contract, start = trade.trading_fee, sheet.market.contract, sheet.desk.as_of
     token, amount = f"YT-{contract.contract_id}", abs(held.yt)
     opening_fee, closing_fee = abs(held.st + held.yt * p0), fee * amount * p1
@@ -224,17 +264,23 @@ def _describe(
     )
 
 
-def _returns(sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, scenario: Scenario) -> None:
+def _returns(
+    sheet: Worksheet,
+    trade: InterestPeriodArbitrage,
+    holding: Holding,
+    scenario: Scenario,
+    flat_costs: float,
+) -> None:
     """Write profit, naive figure, break-evens and decomposition at the means."""
     settled, exit_implied = scenario.settled_apy, scenario.exit_implied
     pnl = _arithmetic(sheet, trade, scenario)
     net = sheet.work(
         "pnl_after_flat_costs_usd",
         "pnl - flat_costs",
-        pnl - _flat_costs(sheet, trade, exit_implied),
+        pnl - flat_costs,
         "USD",
         pnl=pnl,
-        flat_costs=_flat_costs(sheet, trade, exit_implied),
+        flat_costs=flat_costs,
     )
     sheet.figure(pnl_after_flat_costs_usd=net)
     sheet.net_apy(net, holding.years)
@@ -247,18 +293,17 @@ def _returns(sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding,
             "days": trade.break_even_days(settled),
         }
     )
-    growth = growth_from_apy(settled, trade.accrual)
+    growth = trade.growth(settled)
     sheet.figure(
         benchmark_underlying=growth, against_underlying_usd=float(trade.against_underlying(scenario))
     )
     if trade.margin_accrues:
         sheet.figure(margin_yield_usd=trade.margin * growth)
         sheet.note("what the margin itself earns is not part of the profit")
-    mark_risk = trade.mark_risk(exit_implied) if trade.exit_tau > 0 else None
-    sheet.figure(mark_risk_apy_per_point=mark_risk)
-    if mark_risk is not None and break_even.value is not None:
+    if trade.exit_tau > 0 and break_even.value is not None:
+        mark_risk = trade.mark_risk(exit_implied, break_even.value)
         edge = trade.sign * (settled - break_even.value)
-        sheet.figure(forecast_edge_apy=edge)
+        sheet.figure(forecast_edge_apy=edge, mark_risk_apy_per_point=mark_risk)
         if mark_risk > edge:
             sheet.flag("mark_risk_dominates")
 
@@ -277,7 +322,7 @@ def _arithmetic(sheet: Worksheet, trade: InterestPeriodArbitrage, scenario: Scen
     p1 = sheet.work(
         "p1",
         "0.0 - expm1(-tau1*log1p(y1))",
-        yt_price(scenario.exit_implied, trade.exit_tau),
+        trade.exit_price(scenario.exit_implied),
         "ST per YT",
         tau1=trade.exit_tau,
         y1=scenario.exit_implied,
@@ -285,7 +330,7 @@ def _arithmetic(sheet: Worksheet, trade: InterestPeriodArbitrage, scenario: Scen
     g = sheet.work(
         "g",
         "expm1(t*log1p(a))",
-        growth_from_apy(scenario.settled_apy, trade.accrual),
+        trade.growth(scenario.settled_apy),
         t=trade.accrual,
         a=scenario.settled_apy,
     )
@@ -309,79 +354,81 @@ def _arithmetic(sheet: Worksheet, trade: InterestPeriodArbitrage, scenario: Scen
     )
 
 
-def _flat_costs(sheet: Worksheet, trade: InterestPeriodArbitrage, exit_implied: float) -> float:
+def _flat_costs(sheet: Worksheet, trade: InterestPeriodArbitrage, exit_price: float) -> float:
     """Gas, both swaps of the capital, and the slippage of the exit at its mean price."""
     costs = sheet.desk.settings.costs
-    sold = abs(trade.position.yt) * yt_price(exit_implied, trade.exit_tau)
+    sold = abs(trade.position.yt) * exit_price
     return costs.gas_usd + 2.0 * costs.swap * trade.margin + costs.exit_slippage * sold
 
 
 def _losses(
-    sheet: Worksheet,
-    trade: InterestPeriodArbitrage,
-    holding: Holding,
-    forecast: YieldForecast,
-    exits: ExitYield | None,
+    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, futures: Futures, outlook: Outlook
 ) -> None:
-    desk = sheet.desk
-    factors = [
-        Factor(name="settled_apy", mean=forecast.mean_apy, sd=forecast.sd_apy, samples=forecast.samples)
-    ]
-    count = forecast.samples.size or desk.settings.draws
-    p_liquidation, paths = None, None
-    if exits is not None:
-        factors.append(Factor(name="exit_implied", mean=exits.mean, sd=exits.sd, floor=0.0))
-        if trade.maintenance_ratio is not None:
-            p_liquidation, paths = _liquidation(sheet, trade, holding, forecast.mean_apy, exits)
+    desk, (forecast, exits, flat_costs) = sheet.desk, outlook
+    risks = _risks(outlook)
+    drawn = futures.drawn(trade, risks, desk.draws, forecast.samples.size or desk.settings.draws)
+    p_liquidation, odds = None, None
+    if exits is not None and trade.maintenance_ratio is not None:
+        p_liquidation, odds = _liquidation(sheet, trade, holding, outlook, drawn)
     losses = probability_of_loss(
         trade,
-        Risks(factors=tuple(factors), rho=0.0 if exits is None else exits.rho),
-        desk.draws,
-        count=count,
+        risks,
+        Outcomes(trade.pnl_at(drawn.growth, drawn.exit_price), odds, -trade.liquidation_loss * trade.margin),
         hurdle_pnl=hurdle_profit(sheet, holding.years),
-        flat_costs=_flat_costs(sheet, trade, trade.implied_apy if exits is None else exits.mean),
+        flat_costs=flat_costs,
         simulation_gap=desk.settings.simulation_gap,
         liquidation_gap=desk.settings.liquidation_gap,
         p_liquidation=p_liquidation,
-        liquidation=paths,
-        liquidated=-trade.liquidation_loss * trade.margin,
     )
     score(sheet, losses, holding.years, (sheet.market.contract.terms,))
 
 
+def _risks(outlook: Outlook) -> Risks:
+    forecast, exits, _ = outlook
+    settled = Factor(name="settled_apy", mean=forecast.mean_apy, sd=forecast.sd_apy, samples=forecast.samples)
+    if exits is None:
+        return Risks(factors=(settled,))
+    # no venue quotes a negative implied yield
+    marked = Factor(name="exit_implied", mean=exits.mean, sd=exits.sd, floor=0.0)
+    return Risks(factors=(settled, marked), rho=exits.rho)
+
+
 def _liquidation(
-    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, settled_apy: float, exits: ExitYield
-) -> tuple[float, Callable[[Scenario], NDArray[np.float64]] | None]:
-    """Bound on the probability of a margin call, and the paths to simulate where it is not negligible.
+    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, outlook: Outlook, drawn: Drawn
+) -> tuple[float, NDArray[np.float64] | None]:
+    """Bound on the probability of a margin call, and that of each future where the bound is not negligible.
 
     The implied yield is a random walk, watched in daily steps and between them; the barrier moves with the
     clock and with what has settled at the mean of the forecast.
     """
     import numpy as np
 
-    desk, start = sheet.desk, sheet.desk.as_of
+    desk, exits = sheet.desk, outlook.exits
+    if exits is None or drawn.exit_implied is None:
+        return 0.0, None
     steps = max(1, math.ceil(holding.days))
-    moments = [start + step / steps * timedelta(days=holding.days) for step in range(steps + 1)]
-    taus = np.array([desk.clock(sheet.market, moment) for moment in moments])
-    taus[-1] = holding.exit_tau
-    alive = taus > 0
-    taus = taus[alive]
-    accrued = np.maximum(trade.tau - taus - holding.entry_offset, 0.0)
-    barrier = trade.liquidation_barrier(settled_apy, accrued, taus)
-    part = np.arange(steps + 1)[alive] / steps
-    mean_path = trade.implied_apy + part * (exits.mean - trade.implied_apy)
-    nearest = np.nanmin(np.append(trade.sign * (mean_path - barrier), math.inf))
-    bound = min(1.0, 2.0 * normal_below(0.0, float(nearest), exits.sd))
+    barriers = [
+        trade.liquidation_barrier(
+            outlook.forecast.mean_apy, max(trade.tau - tau - holding.entry_offset, 0.0), tau
+        )
+        for tau in _clock(desk, sheet.market, holding, steps)
+    ]
+    part = np.arange(len(barriers)) / steps
+    line = trade.implied_apy + part * (exits.mean - trade.implied_apy)
+    distance = trade.sign * (line - np.array(barriers))
+    bound = min(1.0, 2.0 * normal_below(0.0, float(distance.min()), exits.sd))
     if bound < desk.settings.simulation_gate:
         return bound, None
+    if exits.sd == 0:
+        return bound, np.ones(drawn.exit_implied.size)
+    step_sd = exits.sd / math.sqrt(steps)
+    bridge = desk.draws.bridge(drawn.exit_implied.size, steps, trade.sign)
+    end = trade.sign * (drawn.exit_implied - exits.mean) / step_sd
+    return bound, crossing_odds(distance / step_sd, part, end, bridge)
 
-    def odds(scenario: Scenario) -> NDArray[np.float64]:
-        end = np.asarray(scenario.exit_implied)
-        path = trade.implied_apy + part[:, None] * (end - trade.implied_apy)
-        step_sd = exits.sd / math.sqrt(steps)
-        if step_sd > 0:
-            path = path + step_sd * desk.draws.bridge(end.size, steps)[alive]
-        distance = trade.sign * (path - barrier[:, None]) / (step_sd or 1.0)
-        return crossing_odds(np.where(np.isnan(distance), math.inf, distance))
 
-    return bound, odds
+def _clock(desk: Desk, market: Market, holding: Holding, steps: int) -> list[float]:
+    """Years to maturity at the begin and after each step, as far as the contract lives."""
+    moments = (desk.as_of + step / steps * timedelta(days=holding.days) for step in range(steps))
+    taus = [*(desk.clock(market, moment) for moment in moments), holding.exit_tau]
+    return [tau for tau in taus if tau > 0]

@@ -11,7 +11,14 @@ from yieldtrade.lending.leverage import check_ltv_limits, leverage_cap
 from yieldtrade.lending.oracle import LinearDiscountOracle, MarketTwapOracle
 from yieldtrade.strategies.inputs import BorrowForecast, PriceRisk, Scenario
 from yieldtrade.strategies.principal_loop import LeveragedPrincipalLoop
-from yieldtrade.strategies.risk import Factor, Risks, normal_below, probability_of_loss
+from yieldtrade.strategies.risk import (
+    Factor,
+    Outcomes,
+    Risks,
+    draw_scenario,
+    normal_below,
+    probability_of_loss,
+)
 from yieldtrade.strategies.row import InputLine
 from yieldtrade.strategies.scoring import hurdle_profit, score
 from yieldtrade.strategies.worksheet import Worksheet, write_row
@@ -306,25 +313,29 @@ def _losses(
 
     def below(threshold: float) -> float:
         """Probability of less than a profit where only the borrow rate is uncertain: that of paying more."""
-        limit = trade.break_even_borrow(trade.equity + flat_costs + threshold)
+        limit = trade.break_even_borrow(trade.equity + threshold)
         if limit.value is None:
             return 0.0 if limit.status == "always" else 1.0
         return 1.0 - normal_below(limit.value, borrow.mean_apy, borrow.sd_apy)
 
+    risks = Risks(factors=tuple(factors))
+    drawn = draw_scenario(risks, desk.draws, desk.settings.draws)
     p_liquidation = trade.p_liquidation(borrow.mean_apy, vol)
     simulated = trade.debt > 0 and p_liquidation >= desk.settings.simulation_gate
+    outcomes = Outcomes(
+        trade.pnl(drawn),
+        trade.liquidation_odds(drawn, vol) if simulated else None,
+        -trade.liquidation_loss * trade.equity,
+    )
     losses = probability_of_loss(
         trade,
-        Risks(factors=tuple(factors)),
-        desk.draws,
-        count=desk.settings.draws,
+        risks,
+        outcomes,
         hurdle_pnl=hurdle_profit(sheet, trade.years),
         flat_costs=flat_costs,
         simulation_gap=desk.settings.simulation_gap,
         liquidation_gap=desk.settings.liquidation_gap,
         p_liquidation=p_liquidation,
-        liquidation=(lambda drawn: trade.liquidation_odds(drawn, vol)) if simulated else None,
-        liquidated=-trade.liquidation_loss * trade.equity,
         exact=below if len(factors) == 1 and trade.debt > 0 else None,
     )
     score(sheet, losses, trade.years, (sheet.market.contract.terms, desk.lender().terms))

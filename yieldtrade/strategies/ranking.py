@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import DAYS_PER_YEAR
 from yieldtrade.strategies.row import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from yieldtrade.strategies.inputs import ScreenSettings
     from yieldtrade.strategies.row import Opportunity
@@ -22,7 +22,8 @@ def hurdle_pnl(capital: float, hurdle: float, years: float) -> float:
 
 def combined_tail(probabilities: Iterable[float]) -> float:
     """Yearly probability that any venue of a trade fails, ``1 - prod(1 - p_v)``."""
-    return 1.0 - math.prod(1.0 - p for p in probabilities)
+    kept: float = math.prod(1.0 - p for p in probabilities)
+    return 1.0 - kept
 
 
 def tail_cost(capital: float, loss_given_event: float, p_tail: float, years: float) -> float:
@@ -40,35 +41,28 @@ def per_day(score: float, years: float) -> float:
     return score / (DAYS_PER_YEAR * years)
 
 
-def limit_reasons(row: Opportunity, settings: ScreenSettings) -> Iterator[Reason]:
-    """Yield every limit that the figures of a row fail, with the number and the threshold."""
+def limit_reasons(figures: Mapping[str, Any], settings: ScreenSettings) -> Iterator[Reason]:
+    """Yield every limit that the figures of a row fail, with the number and the threshold.
+
+    Parameters
+    ----------
+    figures
+        Fields of a row by name; what it lacks is not judged.
+    settings
+        The limits.
+    """
+    gain, score = figures.get("horizon_return"), figures.get("risk_adjusted_usd")
     edge = 0.0 if settings.min_edge is None else settings.min_edge
-    if row.horizon_return is not None and (row.horizon_return <= 0 or row.horizon_return < edge):
-        yield Reason(
-            "no_edge_after_costs",
-            row.horizon_return,
-            edge,
-            f"expected return over the horizon {row.horizon_return:.4%} after costs, needed "
-            + (f"{edge:.4%}" if edge > 0 else "more than 0"),
-        )
-    if row.risk_adjusted_usd is not None and row.risk_adjusted_usd < 0:
-        yield Reason(
-            "risk_adjusted_negative",
-            row.risk_adjusted_usd,
-            0.0,
-            f"{row.risk_adjusted_usd:,.2f} USD after hurdle, {settings.kappa:g} of the expected shortfall and tail",
-        )
-    for code, name, number, threshold in (
-        ("p_loss_above_limit", "probability of loss", row.p_loss, settings.max_p_loss),
-        (
-            "p_liquidation_above_limit",
-            "probability of liquidation",
-            row.p_liquidation,
-            settings.max_p_liquidation,
-        ),
-    ):
-        if number is not None and threshold is not None and number > threshold:
-            yield Reason(code, number, threshold, f"{name} {number:.4f} above the limit {threshold:.4f}")
+    if gain is not None and (gain <= 0 or gain < edge):
+        text = f"expected return over the horizon {gain:.4%} after costs, not above {max(edge, 0.0):.4%}"
+        yield Reason("no_edge_after_costs", gain, edge, text)
+    if score is not None and score < 0:
+        text = f"{score:,.2f} USD after the hurdle, {settings.kappa:g} of the expected shortfall and the tail"
+        yield Reason("risk_adjusted_negative", score, 0.0, text)
+    for name in ("p_loss", "p_liquidation"):
+        number, limit = figures.get(name), getattr(settings, f"max_{name}")
+        if number is not None and limit is not None and number > limit:
+            yield Reason(f"{name}_above_limit", number, limit, f"{name} {number:.4f} is above {limit:.4f}")
 
 
 def rank(rows: Iterable[Opportunity]) -> tuple[Opportunity, ...]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TAIL = 0.05
+# Paths that stay this many standard deviations of a step away reach the barrier less than once in 10^21.
+FAR = 5.0
 _NORMAL = NormalDist()
 # Mean of the worst 5 % of a standard normal, 2.062713 (strategies.md 7).
 ES_FACTOR = _NORMAL.pdf(_NORMAL.inv_cdf(TAIL)) / TAIL
@@ -72,8 +74,14 @@ class Outcomes(NamedTuple):
     """Simulated profits; ``odds`` are each path's probability of liquidation, which pays ``liquidated``."""
 
     pnl: NDArray[np.float64]
-    odds: NDArray[np.float64] | None
-    liquidated: float
+    odds: NDArray[np.float64] | None = None
+    liquidated: float = 0.0
+
+    def less(self, flat_costs: float) -> Outcomes:
+        """Return the outcomes after costs that every one of them bears."""
+        return (
+            Outcomes(self.pnl - flat_costs, self.odds, self.liquidated - flat_costs) if flat_costs else self
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +106,13 @@ class LossFigures:
     nonlinear: bool
 
 
+class Bridge(NamedTuple):
+    """Brownian bridges of shape (steps + 1, paths), and the lowest point of each."""
+
+    paths: NDArray[np.float64]
+    lowest: NDArray[np.float64]
+
+
 class Draws:
     """Standard normals shared by every row of a screen: common random numbers, antithetic, by seed and factor.
 
@@ -107,7 +122,7 @@ class Draws:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._normals: dict[tuple[str, int], NDArray[np.float64]] = {}
-        self._bridges: dict[tuple[int, int], NDArray[np.float64]] = {}
+        self._bridges: dict[tuple[int, int, int], Bridge] = {}
 
     def normal(self, factor: str, count: int) -> NDArray[np.float64]:
         """Return ``count`` standard normals of a factor; the second half mirrors the first."""
@@ -116,15 +131,16 @@ class Draws:
             self._normals[key] = _antithetic(self._generator(factor), (count,))
         return self._normals[key]
 
-    def bridge(self, count: int, steps: int) -> NDArray[np.float64]:
-        """Return Brownian bridges with unit variance a step, shape (steps + 1, count), 0 at both ends."""
+    def bridge(self, count: int, steps: int, sign: int) -> Bridge:
+        """Return Brownian bridges with unit variance a step, 0 at both ends, mirrored where ``sign`` is -1."""
         import numpy as np
 
-        key = (count, steps)
+        key = (count, steps, sign)
         if key not in self._bridges:
             walk = np.cumsum(_antithetic(self._generator("path"), (steps, count)), axis=0)
             part = np.arange(1, steps + 1)[:, None] / steps
-            self._bridges[key] = np.vstack([np.zeros((1, count)), walk - part * walk[-1]])
+            paths = sign * np.vstack([np.zeros((1, count)), walk - part * walk[-1]])
+            self._bridges[key] = Bridge(paths, paths.min(axis=0))
         return self._bridges[key]
 
     def _generator(self, factor: str) -> np.random.Generator:
@@ -186,46 +202,29 @@ def first_passage(distance: float, drift: float, spread: float) -> float:
     return min(1.0, _NORMAL.cdf((-distance - drift) / spread) + math.exp(reflected))
 
 
-def simulate(
-    trade: Trade,
-    risks: Risks,
-    draws: Draws,
-    count: int,
-    *,
-    flat_costs: float = 0.0,
-    liquidation: Callable[[Scenario], NDArray[np.float64]] | None = None,
-    liquidated: float = 0.0,
-) -> Outcomes:
-    """Draw scenarios and return the profit of each.
+def draw_scenario(risks: Risks, draws: Draws, count: int) -> Scenario:
+    """Draw ``count`` scenarios: every uncertain field an array, a forecast's samples repeated in order.
 
     Parameters
     ----------
-    trade, risks
-        What is held and what is uncertain about it.
+    risks
+        What is uncertain.
     draws
         Shared random numbers.
     count
-        Outcomes; a forecast's samples are repeated in order if there are fewer.
-    flat_costs
-        Costs of every outcome, such as gas.
-    liquidation
-        Probability of liquidation on the way, for each drawn scenario; None where there is none.
-    liquidated
-        Profit after a liquidation, before flat costs.
+        How many.
     """
     import numpy as np
 
     drawn: dict[str, Any] = {}
     standard: NDArray[np.float64] | None = None
     for factor in risks.factors:
-        values = _draw(factor, draws, count, risks.rho if factor.name == "exit_implied" else 0.0, standard)
+        rho = risks.rho if factor.name == "exit_implied" else 0.0
+        values = _draw(factor, draws, count, rho, standard)
         if factor.name == "settled_apy":
             standard = (values - factor.mean) / factor.sd if factor.sd > 0 else np.zeros(count)
         drawn[factor.name] = values
-    scenario = Scenario(**drawn)
-    pnl = np.broadcast_to(np.asarray(trade.pnl(scenario), dtype=np.float64), (count,))
-    odds = liquidation(scenario) if liquidation is not None else None
-    return Outcomes(pnl - flat_costs, odds, liquidated - flat_costs)
+    return Scenario(**drawn)
 
 
 def share_below(outcomes: Outcomes, threshold: float) -> float:
@@ -243,13 +242,16 @@ def shortfall(outcomes: Outcomes) -> float:
     """Expected loss in the worst 5 % of the outcomes, 0 if even those gain."""
     import numpy as np
 
-    pnl, weight = outcomes.pnl, np.ones(outcomes.pnl.size)
+    pnl, wanted = outcomes.pnl, TAIL * outcomes.pnl.size
+    weight, caught = np.ones(pnl.size), 0.0
     if outcomes.odds is not None:
-        pnl = np.append(pnl, outcomes.liquidated)
-        weight = np.append(1.0 - outcomes.odds, outcomes.odds.sum())
+        weight, caught = 1.0 - outcomes.odds, float(outcomes.odds.sum())
+    # the worst outcomes that can weigh as much as the tail, however much of them was liquidated before
+    enough = min(math.ceil(wanted + caught) + 1, pnl.size)
+    worst = np.argpartition(pnl, enough - 1)[:enough]
+    pnl, weight = np.append(pnl[worst], outcomes.liquidated), np.append(weight[worst], caught)
     order = np.argsort(pnl, kind="stable")
     reached = np.cumsum(weight[order])
-    wanted = TAIL * reached[-1]
     # the outcome on the edge of the tail counts with the part of it that lies inside
     inside = np.clip(wanted - (reached - weight[order]), 0.0, weight[order])
     return max(0.0, -float(inside @ pnl[order]) / wanted)
@@ -267,60 +269,55 @@ def mean_outcome(outcomes: Outcomes) -> float:
 def probability_of_loss(
     trade: Trade,
     risks: Risks,
-    draws: Draws,
+    outcomes: Outcomes,
     *,
-    count: int,
     hurdle_pnl: float = 0.0,
     flat_costs: float = 0.0,
     simulation_gap: float,
     liquidation_gap: float,
     p_liquidation: float | None = None,
-    liquidation: Callable[[Scenario], NDArray[np.float64]] | None = None,
-    liquidated: float = 0.0,
     exact: Callable[[float], float] | None = None,
 ) -> LossFigures:
     """Return every loss figure of a trade by both methods, and which of them is the headline (strategies.md 7).
 
     Parameters
     ----------
-    trade, risks, draws, count, flat_costs, liquidation, liquidated
-        As in :func:`simulate`.
+    trade, risks
+        What is held and what is uncertain about it.
+    outcomes
+        Simulated profits, before flat costs.
     hurdle_pnl
         Profit that the hurdle rate would have made.
+    flat_costs
+        Costs of every outcome, such as gas.
     simulation_gap, liquidation_gap
         The simulation is the headline (``nonlinear``) where the methods differ by more than the first, or the
         probability of liquidation exceeds the second.
     p_liquidation
         Closed form of the probability of liquidation; the simulation's replaces it where paths are simulated.
     exact
-        Probability that the profit less flat costs lies below a threshold, where a closed form exists; it
-        replaces the delta method.
+        Probability that the profit lies below a threshold, where a closed form exists; it replaces the delta
+        method.
     """
-    at_means, sd, sd_no_mark = delta_method(trade, risks)
-    mean = at_means - flat_costs
+    mean, sd, sd_no_mark = delta_method(trade, risks)
     below = exact or (lambda threshold: normal_below(threshold, mean, sd))
-    outcomes = simulate(
-        trade,
-        risks,
-        draws,
-        count,
-        flat_costs=flat_costs,
-        liquidation=liquidation,
-        liquidated=liquidated,
-    )
-    delta, simulated = below(0.0), share_below(outcomes, 0.0)
+    delta, simulated = below(flat_costs), share_below(outcomes, flat_costs)
     if outcomes.odds is not None:
         p_liquidation = float(outcomes.odds.mean())
     nonlinear = abs(delta - simulated) > simulation_gap or (p_liquidation or 0.0) > liquidation_gap
+    hurdle, es5 = below(hurdle_pnl + flat_costs), normal_shortfall(mean - flat_costs, sd)
+    if nonlinear:
+        hurdle, es5 = share_below(outcomes, hurdle_pnl + flat_costs), shortfall(outcomes.less(flat_costs))
+    count = outcomes.pnl.size
     return LossFigures(
-        mean_at_means=mean,
+        mean_at_means=mean - flat_costs,
         mean_shift=mean_outcome(outcomes) - mean if nonlinear else 0.0,
         sd=sd,
         p_loss=simulated if nonlinear else delta,
-        p_loss_no_mark=delta if sd_no_mark == sd else normal_below(0.0, mean, sd_no_mark),
-        p_below_hurdle=share_below(outcomes, hurdle_pnl) if nonlinear else below(hurdle_pnl),
+        p_loss_no_mark=delta if sd_no_mark == sd else normal_below(flat_costs, mean, sd_no_mark),
+        p_below_hurdle=hurdle,
         p_liquidation=p_liquidation,
-        es5=shortfall(outcomes) if nonlinear else normal_shortfall(mean, sd),
+        es5=es5,
         p_loss_delta=delta,
         p_loss_simulated=simulated,
         simulation_error=1.96 * math.sqrt(simulated * (1.0 - simulated) / count),
@@ -329,26 +326,31 @@ def probability_of_loss(
     )
 
 
-def crossing_odds(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability that each path touched 0, watched without pause (Brownian-bridge test).
+def crossing_odds(
+    start: NDArray[np.float64], share_of_end: NDArray[np.float64], end: NDArray[np.float64], bridge: Bridge
+) -> NDArray[np.float64]:
+    """Probability that each path touched the barrier, watched without pause (Brownian-bridge test).
 
-    Parameters
-    ----------
-    distance
-        Distance to the barrier, shape (steps + 1, paths), in standard deviations of one step; below 0 is past
-        it.
+    The distance of path i to the barrier at moment k is ``start[k] + share_of_end[k]*end[i] + bridge[k, i]``,
+    in standard deviations of one step.
 
     Returns
     -------
     numpy.ndarray
-        Shape (paths,): 1 where a step ended past the barrier, else ``1 - prod(1 - exp(-2 a b))`` over the
+        Shape (paths,): 1 where a moment lies past the barrier, else ``1 - prod(1 - exp(-2 a b))`` over the
         steps from a to b.
     """
     import numpy as np
 
-    within = np.maximum(distance, 0.0)
-    passed = np.exp(-2.0 * within[:-1] * within[1:])
-    return np.asarray(1.0 - np.prod(1.0 - passed, axis=0))
+    lowest = start.min() + np.minimum(end, 0.0) + bridge.lowest
+    near = np.flatnonzero(lowest < FAR)
+    odds = np.zeros(end.size)
+    if near.size:
+        distance = start[:, None] + share_of_end[:, None] * end[near] + bridge.paths[: start.size, near]
+        within = np.maximum(distance, 0.0)
+        missed = 1.0 - np.exp(-2.0 * within[:-1] * within[1:])
+        odds[near] = np.where((distance <= 0).any(axis=0), 1.0, 1.0 - missed.prod(axis=0))
+    return odds
 
 
 def _antithetic(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:

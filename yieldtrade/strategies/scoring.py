@@ -94,6 +94,8 @@ def _expected(sheet: Worksheet, losses: LossFigures) -> float:
             pnl_at_means=losses.mean_at_means,
             simulated_shift=losses.mean_shift,
         )
+    else:
+        sheet.work("expected_pnl_usd", "pnl_after_flat_costs", expected, "USD", pnl_after_flat_costs=expected)
     gain = sheet.work("horizon_return", "pnl/capital", expected / capital, pnl=expected, capital=capital)
     sheet.put(expected_pnl_usd=expected, horizon_return=gain)
     return expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -218,7 +217,8 @@ class Worksheet:
         """Finish the row: apply the limits and freeze it."""
         contract, quote, fields = self.market.contract, self.market.quote, self._fields
         name = "-".join(filter(None, (fields["strategy"], fields["side"])))
-        row = Opportunity(
+        reasons = (*self._reasons, *ranking.limit_reasons(fields, self.desk.settings))
+        return Opportunity(
             row_id=f"{contract.contract_id}:{name}",
             venue=contract.venue_id,
             market=contract.contract_id,
@@ -231,6 +231,8 @@ class Worksheet:
             hurdle_apy=self.desk.hurdle,
             oldest_input_age_s=max(self._ages) * DAY_SECONDS if self._ages else None,
             flags=tuple(sorted(self._flags)),
+            status="rejected" if reasons else "accepted",
+            reasons=reasons,
             figures=MappingProxyType(self._figures),
             legs=tuple(self._legs),
             inputs=tuple(self._inputs),
@@ -238,8 +240,6 @@ class Worksheet:
             notes=tuple(self._notes),
             **fields,
         )
-        reasons = (*self._reasons, *ranking.limit_reasons(row, self.desk.settings))
-        return replace(row, reasons=reasons, status="rejected" if reasons else "accepted")
 
     def read_market(self) -> None:
         """Record the quote, the clock, the price and the hurdle, and what speaks against them."""
@@ -287,9 +287,8 @@ class Worksheet:
     def _number(self, terms: Terms, owner: str, name: str) -> float | None:
         if not self._known(terms, owner, name):
             return None
-        value, parameter = terms.number(name), terms.parameters[name]
-        line = self.desk.line(f"{owner}.{name}", value, parameter.unit, parameter.valid_from, "")
-        self.use(line._replace(source=f"{parameter.basis}: {parameter.source}"))
+        value = terms.number(name)
+        self.use(self.desk.parameter(owner, terms.parameters[name], value))
         return value
 
     def _known(self, terms: Terms, owner: str, name: str) -> bool:

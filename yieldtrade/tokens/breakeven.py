@@ -169,7 +169,7 @@ def breakeven_yield(
     missing = trade.opening - trade.closing * checked("exit_price", exit_price, share("exit_price"))
     xp = namespace(missing, trade.carry, years)
     growth = ratio(xp, missing, trade.carry, at_zero=-math.inf)
-    exists = (growth > -1) & (growth < math.inf)
+    exists = growth > -1
     # Without a break-even the gain has one sign at every growth, so the gain at no growth tells it.
     status = where(xp, exists, "value", where(xp, trade.sign * missing < 0, "always", "never"))
     growth = where(xp, exists, growth, math.nan)

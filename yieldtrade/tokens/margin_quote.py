@@ -64,7 +64,9 @@ class MarginQuote:
         }
 
 
-def margin_quote(contract: Contract, quote: Quote, *, side: Side, leverage: float, margin: float) -> MarginQuote:
+def margin_quote(
+    contract: Contract, quote: Quote, *, side: Side, leverage: float, margin: float
+) -> MarginQuote:
     """Open a margin position at the quoted YT price (tokens.md 10).
 
     Parameters

@@ -1,0 +1,336 @@
+"""The track record: what would have been forecast each week, strictly from what was known then (forecast.md 7)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from yieldtrade.errors import DomainError, MissingDataError
+from yieldtrade.forecast.baselines import BASELINES
+from yieldtrade.forecast.candidates import CANDIDATES, COMBINATION, raw_forecast
+from yieldtrade.forecast.data import LEAST_USABLE_DAYS, check_usable
+from yieldtrade.forecast.periods import calendar
+from yieldtrade.forecast.scores import COVERAGES, QUANTILES, crps, inside, pinball, pit, sorted_quantiles
+from yieldtrade.forecast.target import build_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from yieldtrade.forecast.data import PoolHistory
+    from yieldtrade.forecast.periods import Calendar
+    from yieldtrade.forecast.target import Definition, Target
+
+HORIZONS = 8
+PATHS = 400
+SEED = 20_241_130
+SELECTED = "selected"
+# Past errors before a spread is taken from them, before a model is preferred, and how many are remembered.
+LEAST_ERRORS = 8
+LEAST_CALIBRATION = 12
+MEMORY = 52
+CALIBRATED = 0.80
+_LEVELS = np.array([0.5 - CALIBRATED / 2, 0.5, 0.5 + CALIBRATED / 2])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One figure of the record; ``horizon`` counts weeks from the last known period, ``origins`` how many."""
+
+    model: str
+    horizon: int
+    metric: str
+    value: float
+    origins: int
+
+
+class Calibration(NamedTuple):
+    """What the record says for one horizon: the model to centre on, and the factor on log deviations."""
+
+    model: str
+    scale: float
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackRecord:
+    """The record of past forecasts, one a week.
+
+    Parameters
+    ----------
+    origins
+        First day of the period that began at each origin, shape (o,).
+    definitions
+        What each forecast was of; it is scored against the outcome under the same definition.
+    outcome
+        Realised APY, shape (o, h), NaN where not yet or never known.
+    centre
+        Forecast APY at the centre of the distribution by model, shape (o, h).
+    chosen
+        Name of the model chosen at each origin and horizon, from scores known then, shape (o, h).
+    scale
+        Factor on log deviations used for the chosen model, shape (o, h).
+    transform
+        Probability integral transforms of the chosen forecasts, NaN where not scored, shape (o, h).
+    crps
+        Ranked probability score by model, NaN where not scored, shape (o, h).
+    scores
+        All figures.
+    now
+        Calibration by horizon from everything known, for the forecast of this moment.
+    """
+
+    origins: NDArray[np.datetime64]
+    definitions: tuple[str, ...]
+    outcome: NDArray[np.float64]
+    centre: Mapping[str, NDArray[np.float64]]
+    chosen: NDArray[np.str_]
+    scale: NDArray[np.float64]
+    transform: NDArray[np.float64]
+    crps: Mapping[str, NDArray[np.float64]]
+    scores: tuple[Score, ...]
+    now: tuple[Calibration, ...]
+
+    def score(self, metric: str, horizon: int, model: str = SELECTED) -> float:
+        """Return one figure, NaN where it was never scored."""
+        found = (s for s in self.scores if (s.metric, s.horizon, s.model) == (metric, horizon, model))
+        return next((s.value for s in found), math.nan)
+
+    def pit_histogram(self, horizon: int, bins: int = 10) -> NDArray[np.int64]:
+        """Count the probability integral transforms of a horizon in equal bins of [0, 1]."""
+        values = self.transform[:, horizon - 1]
+        return np.histogram(values[np.isfinite(values)], bins=bins, range=(0.0, 1.0))[0]
+
+
+def evaluate_forecasts(
+    history: PoolHistory, *, horizons: int = HORIZONS, paths: int = PATHS, seed: int = SEED
+) -> TrackRecord:
+    """Forecast every week of the past from what was known then, and score it.
+
+    Parameters
+    ----------
+    history
+        From :func:`yieldtrade.forecast.pool_history`; it is cut at the start of every period, as if that were
+        the present. The weeks are those of its own publication calendar.
+    horizons
+        Periods ahead, from the one that begins at the origin (1).
+    paths
+        Simulated paths an origin.
+    seed
+        Seed of the generator.
+
+    Raises
+    ------
+    DomainError
+        ``horizons`` or ``paths`` below 1.
+    MissingDataError
+        The history is too short (forecast.md 9).
+    """
+    for name, value in (("horizons", horizons), ("paths", paths)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise DomainError(f"{name} = {value!r} must be a whole number of at least 1")
+    check_usable(history)
+    cal = calendar(history.pool.terms)
+    past = [
+        _origin(cut, cal, number, horizons, paths, seed) for number, cut in _origins(history, cal)
+    ]
+    return _Scoring(past, build_target(history, cal), cal, horizons, paths).record()
+
+
+class _Origin(NamedTuple):
+    number: int
+    definition: Definition
+    centre: dict[str, NDArray[np.float64]]
+    deviations: NDArray[np.float64]  # of the simulated log APR from its median, ascending, shape (h, paths)
+
+
+def _origins(history: PoolHistory, cal: Calendar) -> Iterator[tuple[int, PoolHistory]]:
+    """Yield each period that could be forecast from at its start, with the history known then."""
+    usable = history.days[history.usable()]
+    for number in range(cal.number(history.days[0]), cal.running(history.as_of) + 1):
+        first = cal.first_day(number)
+        if int((usable < first).sum()) < LEAST_USABLE_DAYS or cal.start(number) > history.as_of:
+            continue
+        cut = history.cut(cal.start(number))
+        try:
+            check_usable(cut)
+        except MissingDataError:
+            continue
+        yield number, cut
+
+
+def _origin(
+    history: PoolHistory, cal: Calendar, number: int, horizons: int, paths: int, seed: int
+) -> _Origin:
+    target = build_target(history, cal)
+    raw = raw_forecast(
+        history, target, running=number, periods=horizons, paths=paths, seed=(seed, number)
+    )
+    deviations = np.sort(raw.deviations(), axis=1)
+    return _Origin(number, target.definition, dict(raw.centre), deviations)
+
+
+class _Scoring:
+    """Scores of all origins; at each of them only errors known by then are used."""
+
+    def __init__(
+        self, past: list[_Origin], target: Target, cal: Calendar, horizons: int, paths: int
+    ) -> None:
+        self._past, self._cal, self._shape = past, cal, (len(past), horizons)
+        self._outcome = np.array(
+            [[target.outcome(o.number + h, o.definition) for h in range(horizons)] for o in past]
+        ).reshape(self._shape)
+        self._number = np.array([o.number for o in past], dtype=np.int64)
+        self._deviations = np.array([o.deviations for o in past]).reshape(*self._shape, paths)
+        self._centre = {
+            name: np.array([o.centre[name] for o in past]).reshape(self._shape)
+            for name in (*CANDIDATES, *BASELINES)
+        }
+        self._error = {name: self._outcome - centre for name, centre in self._centre.items()}
+        ends = sorted_quantiles(self._deviations, _LEVELS)
+        self._surprise = {
+            name: _relative(self._error[name], ends[..., 0], ends[..., 2]) for name in CANDIDATES
+        }
+        self._scored: dict[str, dict[str, NDArray[np.float64]]] = {
+            name: {} for name in (*CANDIDATES, *BASELINES, SELECTED)
+        }
+        self._scale = np.ones(self._shape)
+        self._chosen = np.full(self._shape, COMBINATION, dtype="U16")
+
+    def record(self) -> TrackRecord:
+        """Run through the origins in order and collect every figure."""
+        horizons = range(self._shape[1])
+        for h in horizons:
+            for place in range(self._shape[0]):
+                self._score(place, h, self._known_by(self._number[place], h))
+        apr = {name: self._apy(centre) for name, centre in self._centre.items()}
+        return TrackRecord(
+            origins=np.array([self._cal.first_day(int(n)) for n in self._number], dtype="datetime64[D]"),
+            definitions=tuple(o.definition for o in self._past),
+            outcome=self._apy(self._outcome),
+            centre=apr,
+            chosen=self._chosen,
+            scale=self._scale,
+            transform=self._metric(SELECTED, "pit"),
+            crps={name: self._metric(name, "crps") for name in self._scored},
+            scores=tuple(self._figures()),
+            now=tuple(self._calibration(h, self._known_by(np.iinfo(np.int64).max, h)) for h in horizons),
+        )
+
+    def _known_by(self, number: int, h: int) -> NDArray[np.int64]:
+        """Return the origins whose outcome at horizon h was known when period ``number`` began."""
+        return np.flatnonzero((self._number + h < number) & np.isfinite(self._outcome[:, h]))[-MEMORY:]
+
+    def _calibration(self, h: int, known: NDArray[np.int64]) -> Calibration:
+        """Choose the model with the best past score and the factor that would have covered 80 % of its errors."""
+        model = self._best(h, known)
+        return Calibration(model, conformal_scale(self._surprise[model][known, h]), len(known))
+
+    def _best(self, h: int, known: NDArray[np.int64]) -> str:
+        past = {name: self._metric(name, "crps")[known, h] for name in CANDIDATES}
+        scored = np.isfinite(past[COMBINATION])
+        if scored.sum() < LEAST_ERRORS:
+            return COMBINATION
+        return min(CANDIDATES, key=lambda name: (float(past[name][scored].mean()), name != COMBINATION))
+
+    def _score(self, place: int, h: int, known: NDArray[np.int64]) -> None:
+        model, scale, _ = self._calibration(h, known)
+        self._chosen[place, h], self._scale[place, h] = model, scale
+        outcome = self._outcome[place, h]
+        if len(known) < LEAST_ERRORS or not math.isfinite(outcome):
+            return
+        spread = self._deviations[place, h]
+        for name in CANDIDATES:
+            centre = self._centre[name][place, h]
+            own = conformal_scale(self._surprise[name][known, h])
+            self._note(name, place, h, centre + own * spread, centre + spread)
+        for name in BASELINES:
+            samples = self._centre[name][place, h] + np.sort(self._error[name][known, h])
+            self._note(name, place, h, samples, samples)
+        for metric, values in self._scored[model].items():
+            self._put(SELECTED, metric, place, h, values[place, h])
+
+    def _note(
+        self, name: str, place: int, h: int, log_samples: NDArray[np.float64], log_raw: NDArray[np.float64]
+    ) -> None:
+        samples, raw = self._apy(log_samples), self._apy(log_raw)
+        outcome = self._apy(self._outcome[place, h])
+        figures = {
+            "crps": crps(np.log(samples), np.log(outcome)),
+            "crps_apy": crps(samples, outcome),
+            "pinball": pinball(np.log(sorted_quantiles(samples, np.array(QUANTILES))), np.log(outcome)),
+            "error_log": np.abs(np.log(outcome) - np.log(self._apy(self._centre[name][place, h]))),
+            "pit": pit(samples, outcome),
+        }
+        for coverage in COVERAGES:
+            figures[f"coverage_{coverage:.0%}"[:-1]] = inside(samples, outcome, coverage)
+            figures[f"raw_coverage_{coverage:.0%}"[:-1]] = inside(raw, outcome, coverage)
+        for metric, value in figures.items():
+            self._put(name, metric, place, h, float(value))
+
+    def _put(self, name: str, metric: str, place: int, h: int, value: float) -> None:
+        self._scored[name].setdefault(metric, np.full(self._shape, np.nan))[place, h] = value
+
+    def _metric(self, name: str, metric: str) -> NDArray[np.float64]:
+        return self._scored[name].get(metric, np.full(self._shape, np.nan))
+
+    def _apy(self, log_apr: NDArray[np.float64]) -> NDArray[np.float64]:
+        n = self._cal.compounding
+        return np.asarray(np.expm1(n * np.log1p(np.exp(log_apr) / n)))
+
+    def _figures(self) -> Iterator[Score]:
+        for name, metrics in self._scored.items():
+            for h in range(self._shape[1]):
+                for metric, values in metrics.items():
+                    yield from _figures(name, h, metric, values[:, h])
+                yield from self._skills(name, h)
+
+    def _skills(self, name: str, h: int) -> Iterator[Score]:
+        own = self._metric(name, "crps")[:, h]
+        scored = np.isfinite(own)
+        for other in BASELINES:
+            for metric in ("crps", "crps_apy"):
+                reference = self._metric(other, metric)[scored, h].sum()
+                if other != name and reference > 0:
+                    yield Score(
+                        model=name,
+                        horizon=h + 1,
+                        metric=f"skill_{metric}_vs_{other}",
+                        value=1.0 - float(self._metric(name, metric)[scored, h].sum() / reference),
+                        origins=int(scored.sum()),
+                    )
+
+
+def conformal_scale(surprise: NDArray[np.float64]) -> float:
+    """Return the factor on the raw 80 % interval that would have covered 80 % of past errors (forecast.md 4).
+
+    ``surprise`` holds past errors over the half-width of their own raw interval. Split conformal: the
+    ``ceil((n+1) 0.8)``-th smallest. With fewer than eight errors nothing is changed.
+    """
+    known = np.sort(surprise[np.isfinite(surprise)])
+    if len(known) < LEAST_CALIBRATION:
+        return 1.0
+    return float(known[min(math.ceil((len(known) + 1) * CALIBRATED), len(known)) - 1])
+
+
+def _relative(
+    error: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Errors over the half-width on their side; NaN where the interval has no width."""
+    width = np.where(error >= 0, high, -low)
+    return np.where(width > 0, np.abs(error) / np.where(width > 0, width, 1.0), np.nan)
+
+
+def _figures(name: str, h: int, metric: str, values: NDArray[np.float64]) -> Iterator[Score]:
+    known = values[np.isfinite(values)]
+    if not len(known) or metric == "pit":
+        return
+    named = {metric: float(known.mean())}
+    if metric == "error_log":
+        named = {"mae_log": float(known.mean()), "median_ae_log": float(np.median(known))}
+    for label, value in named.items():
+        yield Score(model=name, horizon=h + 1, metric=label, value=value, origins=len(known))

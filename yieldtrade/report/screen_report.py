@@ -1,0 +1,198 @@
+"""A screen as records, as stored rows, and one row explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from yieldtrade.conventions import iso
+from yieldtrade.report.output import Column, human, plain
+from yieldtrade.strategies.row import FLAG_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from yieldtrade.strategies.row import ExplainLine, InputLine, Opportunity
+
+TABLE = (
+    Column("market", "market"),
+    Column("strategy", "strategy"),
+    Column("side", "side"),
+    Column("horizon_days", "days", "days"),
+    Column("implied_apy", "implied", "percent"),
+    Column("horizon_return", "return", "percent"),
+    Column("net_apy_shown", "net APY", "percent"),
+    Column("net_apy_naive", "naive APY", "percent"),
+    Column("expected_pnl_usd", "PnL, USD", "usd"),
+    Column("per_day_usd", "score a day, USD", "usd"),
+    Column("p_loss", "P(loss)", "percent"),
+    Column("break_even", "breaks even at"),
+    Column("liquidation", "liquidated at"),
+    Column("data_age_days", "age, days", "days"),
+    Column("flag_list", "flags"),
+)
+REJECTED = (
+    Column("market", "market"),
+    Column("strategy", "strategy"),
+    Column("side", "side"),
+    Column("implied_apy", "implied", "percent"),
+    Column("horizon_return", "return", "percent"),
+    Column("p_loss", "P(loss)", "percent"),
+    Column("break_even", "breaks even at"),
+    Column("reason_short", "rejected because"),
+)
+SIGNAL_COLUMNS = (
+    "row_id",
+    "strategy",
+    "side",
+    "venue",
+    "contract_id",
+    "as_of",
+    "horizon_days",
+    "size_usd",
+    "net_apy",
+    "edge_usd",
+    "p_loss",
+    "capacity_usd",
+    "binding",
+    "liquidation",
+    "status",
+    "reason",
+    "explain",
+)
+_BREAK_EVENS = (
+    ("break_even_settled_apy", "settled APY"),
+    ("break_even_borrow", "borrow APY"),
+    ("break_even_exit_implied", "exit implied"),
+)
+
+
+def to_record(row: Opportunity) -> dict[str, Any]:
+    """Return a row as plain values: every field of it, and a few put into words for tables."""
+    record = {field.name: _plain(getattr(row, field.name)) for field in fields(row)}
+    age = row.oldest_input_age_s
+    record["net_apy_shown"] = row.net_apy_exact if row.show_apy else None
+    record["data_age_days"] = None if age is None else age / 86_400
+    record["break_even"] = _break_even(row)
+    record["liquidation"] = _liquidation(row)
+    record["flag_list"] = ", ".join(row.flags)
+    record["reason_list"] = "; ".join(f"{reason.code}: {reason.text}" for reason in row.reasons)
+    record["reason_short"] = "\n".join(
+        f"{reason.code}: {reason.text.split(': ')[0]}" for reason in row.reasons
+    )
+    record["explain"] = [str(line) for line in row.explain]
+    return record
+
+
+def to_signal(row: Opportunity) -> tuple[Any, ...]:
+    """Return a row as the store keeps it, in the order of `SIGNAL_COLUMNS`."""
+    record = to_record(row)
+    return (
+        row.row_id,
+        row.strategy,
+        row.side,
+        row.venue,
+        row.market,
+        iso(row.as_of),
+        row.horizon_days,
+        row.size_usd,
+        row.net_apy_exact,
+        row.expected_pnl_usd,
+        row.p_loss,
+        row.edge_capacity_usd,
+        row.binding,
+        record["liquidation"],
+        row.status,
+        "; ".join(reason.code for reason in row.reasons),
+        json.dumps(plain(record)),
+    )
+
+
+def explanation(row: Opportunity) -> Iterator[str]:
+    """Yield the lines that prove a row: arithmetic, inputs with sources, break-evens, flags and reasons."""
+    yield (
+        f"{row.row_id}   {row.status}, {row.strategy} {row.side}".rstrip()
+        + f" on {row.market} at {row.venue}"
+    )
+    yield f"as of {iso(row.as_of)}, {human(row.horizon_days, 'days')} days, {row.size_usd:,.2f} USD"
+    yield from _section("arithmetic", map(_arithmetic, row.explain))
+    yield from _section("inputs", map(_input, row.inputs))
+    if row.net_apy_naive is not None and row.net_apy_exact is not None:
+        yield from _section(
+            "naive beside exact",
+            [
+                f"naive {human(row.net_apy_naive, 'percent')} a year, exact {human(row.net_apy_exact, 'percent')}: "
+                f"a difference of {human(row.net_apy_exact - row.net_apy_naive, 'percent')}"
+            ],
+        )
+    yield from _section(
+        "where the result comes from, USD",
+        [f"{name:<14}{value:>16,.4f}" for name, value in row.decomposition.items()],
+    )
+    yield from _section(
+        "break-evens",
+        [
+            f"{name}: {found.value!r}" if found.status == "value" else f"{name}: none ({found.reason})"
+            for name, found in row.break_evens.items()
+        ],
+    )
+    yield from _section(
+        "legs",
+        [
+            f"{iso(leg.when)}  {leg.action} {leg.token} worth {leg.value_usd:,.2f} USD at {leg.price_st:.6g} ST, "
+            f"fee {leg.fee_usd:,.2f} USD"
+            for leg in row.legs
+        ],
+    )
+    yield from _section("flags", [f"{flag}: {FLAG_WORDS.get(flag, '')}" for flag in row.flags])
+    yield from _section("rejected because", [f"{reason.code}: {reason.text}" for reason in row.reasons])
+    yield from _section("notes", list(row.notes))
+
+
+def _section(title: str, lines: Any) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield ""
+        yield title
+        yield from (f"  {line}" for line in found)
+
+
+def _arithmetic(line: ExplainLine) -> str:
+    return str(line)
+
+
+def _input(line: InputLine) -> str:
+    when = "" if line.as_of is None else f", {iso(line.as_of)}"
+    age = "" if line.age_days is None else f", {line.age_days:.2f} days old"
+    return f"{line.name} = {line.value!r} {line.unit}{when}{age}, {line.source}"
+
+
+def _break_even(row: Opportunity) -> str | None:
+    parts = [
+        f"{words} {human(getattr(row, name), 'percent')}"
+        for name, words in _BREAK_EVENS
+        if getattr(row, name) is not None
+    ]
+    return ", ".join(parts) or None
+
+
+def _liquidation(row: Opportunity) -> str | None:
+    if row.liquidation_trigger is None:
+        return None
+    value = "" if row.liquidation_value is None else f" {human(row.liquidation_value, 'number')}"
+    return f"{row.liquidation_trigger}{value}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if hasattr(value, "_asdict"):
+        return {key: _plain(item) for key, item in value._asdict().items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
