@@ -22,10 +22,11 @@ import click
 
 import yieldtrade
 from yieldtrade.cli.main import COMMANDS, cli
+from yieldtrade.sources.tables import FORMATS, Column
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-PART = re.compile(r"(<!-- (run: .+?|help|functions) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+PART = re.compile(r"(<!-- (run: .+?|help|functions|tables) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 API_PACKAGES = ("conventions", "market", "tokens", "forecast", "lending", "strategies", "store")
 
 
@@ -35,6 +36,8 @@ def generated(instruction: str, environment: dict[str, str]) -> str:
         return help_texts()
     if instruction == "functions":
         return functions()
+    if instruction == "tables":
+        return tables()
     return output(instruction.removeprefix("run: "), environment)
 
 
@@ -97,6 +100,30 @@ def functions() -> str:
             parts.extend(f"| `{key}` | {text.splitlines()[0].replace('|', '/')} |" for key, text in rows)
             parts.append("")
     return "\n".join(parts)
+
+
+def tables() -> str:
+    """Return the loadable tables with their columns and what is allowed in them."""
+    parts = []
+    for table in FORMATS:
+        parts.append(f"### `{table.name}`\n\nOne row for each {', '.join(table.key)}.\n")
+        parts.append("| column | holds | must be there | allowed |\n|---|---|---|---|")
+        parts.extend(
+            f"| `{column.name}` | {column.kind} | {'yes' if column.required else ''} | {allowed(column)} |"
+            for column in table.columns
+        )
+        parts.append("")
+    return "\n".join(parts)
+
+
+def allowed(column: Column) -> str:
+    """Say what values a column takes."""
+    words = ["above 0"] if column.positive else []
+    words += [f"at least {column.minimum:g}"] if column.minimum is not None else []
+    words += [f"at most {column.maximum:g}"] if column.maximum is not None else []
+    if column.is_rate:
+        words.append("a fraction: 0.35 for 35 %")
+    return ", ".join(words)
 
 
 def main() -> int:

@@ -103,8 +103,7 @@ class Venue(NamedTuple):
     terms: Terms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class Pool(NamedTuple):
     """A perpetual demand lending pool at one moment: its parameters in force and their change history.
 
     ``changes`` lists the dated change sets ``(valid_from, {name: Parameter})`` known at the view's moment, in
@@ -294,7 +293,7 @@ class MarketView:
         found = self.facts.pool(pool_id.upper())
         if found is None:
             raise UnknownNameError("pool", pool_id, self.facts.pool_ids(), "yieldtrade markets pools")
-        return replace(found, terms=found.terms.overlaid(found.pool_id, self._given_for(found.pool_id)))
+        return found._replace(terms=found.terms.overlaid(found.pool_id, self._given_for(found.pool_id)))
 
     def quote(self, contract: Contract) -> YieldQuote | None:
         """Return the best figure known for a contract, or None where nothing is known.

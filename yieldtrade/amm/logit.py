@@ -416,7 +416,9 @@ def _value_at_mean_rate(amm: LogitAmm, mean_ln_rate: Amount) -> Amount:
 def divergence_loss(
     amm: LogitAmm, *, lp: Amount, pt_in: Amount, st_in: Amount, haircut: Amount = 1.0
 ) -> Amount:
-    """Value of ``lp`` LP tokens over that of the PT and ST put in for them, minus 1; 0 or less without fees.
+    """Value of ``lp`` LP tokens over that of the PT and ST put in for them, minus 1 (amm.md 4).
+
+    Fees raise it, and so does every trade of a size, since a trade is priced as a whole at its end.
 
     Raises
     ------

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
@@ -88,8 +87,7 @@ class Moment(click.ParamType[datetime]):
 RATE, NUMBER, MOMENT = Rate(), Number(), Moment()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(NamedTuple):
     """How a command writes its result."""
 
     form: Form

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from yieldtrade.forecast.baselines import BASELINES, baseline_points
+from yieldtrade.forecast.baselines import baseline_points
 from yieldtrade.forecast.card import fit_card
 from yieldtrade.forecast.periods import DAYS
 from yieldtrade.forecast.simulate import WhatIf, first_unknown, fit_models, simulate
@@ -35,26 +35,21 @@ class Raw:
     target, models
         What it was made from.
     paths
-        Simulated periods; their first may lie before ``running``.
-    running
-        Number of the running period.
+        Simulated periods, h of them.
     median
-        Median of the simulated ``log APR`` by period from the running one, shape (h,).
+        Median of the simulated ``log APR`` by period, shape (h,).
     centre
         ``log APR`` by candidate and by baseline, shape (h,) each.
+    horizon
+        Weeks from the last period known to each period, at least 1, shape (h,).
     """
 
     target: Target
     models: Models
     paths: Paths
-    running: int
     median: NDArray[np.float64]
     centre: Mapping[str, NDArray[np.float64]]
-
-    @property
-    def log_apr(self) -> NDArray[np.float64]:
-        """Simulated ``log APR`` from the running period on, shape (h, paths)."""
-        return self.paths.log_apr[self.running - self.paths.first :]
+    horizon: NDArray[np.int64]
 
     def deviations(self) -> NDArray[np.float64]:
         """Return the log deviations of the paths from the median, shape (h, paths).
@@ -62,76 +57,61 @@ class Raw:
         A path beyond the 1st or 99th percentile of its period is moved there: a hundred weeks of record do not
         say how far beyond, and an APY compounds it.
         """
-        low, high = np.quantile(self.log_apr, (TAIL, 1.0 - TAIL), axis=1)
-        return np.clip(self.log_apr, low[:, None], high[:, None]) - self.median[:, None]
-
-    @property
-    def horizon(self) -> NDArray[np.int64]:
-        """Weeks from the last period known to each period from the running one on, shape (h,)."""
-        return self.running + np.arange(len(self.median)) - self.target.last_known()
+        low, high = np.quantile(self.paths.log_apr, (TAIL, 1.0 - TAIL), axis=1)
+        return np.clip(self.paths.log_apr, low[:, None], high[:, None]) - self.median[:, None]
 
 
 def raw_forecast(
     history: PoolHistory,
     target: Target,
     *,
-    running: int,
-    periods: int,
+    end: int,
     paths: int,
     seed: tuple[int, ...],
     what_if: WhatIf | None = None,
 ) -> Raw:
-    """Simulate from what a history knows, and centre each candidate.
+    """Simulate from what a history knows up to the period before number ``end``, and centre each candidate.
 
     Parameters
     ----------
     history, target
         What is known.
-    running
-        Number of the running period.
-    periods
-        How many periods from the running one on.
+    end
+        Number of the period after the last; the first is the running one, or an earlier one not yet known.
     paths, seed, what_if
         As in :func:`yieldtrade.forecast.simulate.simulate`.
     """
     models = fit_models(history, target)
-    start = min(first_unknown(history, target), running)
+    assumed = what_if or WhatIf()
+    start = min(first_unknown(history, target), target.calendar.running(history.as_of))
     drawn = simulate(
-        history,
-        target,
-        models,
-        periods=range(start, running + periods),
-        paths=paths,
-        seed=seed,
-        what_if=what_if or WhatIf(),
+        history, target, models, periods=range(start, end), paths=paths, seed=seed, what_if=assumed
     )
-    median = np.median(drawn.log_apr[running - start :], axis=1)
-    horizon = running + np.arange(periods) - target.last_known()
-    share = (what_if and what_if.pool_share) or history.pool.terms.number("fees.pool_share")
-    points = baseline_points(target, np.maximum(horizon, 1))
-    centre = {name: points[name] + np.log(share) for name in BASELINES}
+    median = np.median(drawn.log_apr, axis=1)
+    horizon = np.maximum(np.arange(start, end) - target.last_known(), 1)
+    share = history.pool.terms.number("fees.pool_share") if assumed.pool_share is None else assumed.pool_share
+    baselines = {name: points + np.log(share) for name, points in baseline_points(target, horizon).items()}
     return Raw(
         target=target,
         models=models,
         paths=drawn,
-        running=running,
         median=median,
         centre={
-            **centre,
+            **baselines,
             STRUCTURAL: median,
-            CARD: _card_centre(target, drawn, running - start, share, median),
-            COMBINATION: (median + sum(centre.values())) / (1 + len(centre)),
+            CARD: _card_centre(target, drawn, share, median),
+            COMBINATION: (median + sum(baselines.values())) / (1 + len(baselines)),
         },
+        horizon=horizon,
     )
 
 
 def _card_centre(
-    target: Target, paths: Paths, skip: int, share: float, otherwise: NDArray[np.float64]
+    target: Target, paths: Paths, share: float, otherwise: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Put the median volume and TVL into the card; without enough weeks for it, the simulation's own median."""
     card = fit_card(target)
     if card is None:
         return otherwise
-    volume = np.median(paths.volume[skip:], axis=1) / DAYS
-    tvl = np.median(paths.tvl[skip:], axis=1)
-    return np.asarray(card.log_rate(np.log(volume), np.log(tvl)) + np.log(share))
+    volume = np.median(paths.volume, axis=1) / DAYS
+    return np.asarray(card.log_rate(np.log(volume), np.log(np.median(paths.tvl, axis=1))) + np.log(share))

@@ -32,6 +32,8 @@ SELECTED = "selected"
 # Past errors before a spread is taken from them, before a model is preferred, and how many are remembered.
 LEAST_ERRORS = 8
 LEAST_CALIBRATION = 12
+# Standard errors by which a candidate must have beaten the combination.
+LEAST_GAIN = 2.0
 MEMORY = 52
 CALIBRATED = 0.80
 _LEVELS = np.array([0.5 - CALIBRATED / 2, 0.5, 0.5 + CALIBRATED / 2])
@@ -167,11 +169,10 @@ def _origin(
     history: PoolHistory, cal: Calendar, number: int, horizons: int, paths: int, seed: int
 ) -> _Origin:
     target = build_target(history, cal)
-    raw = raw_forecast(
-        history, target, running=number, periods=horizons, paths=paths, seed=(seed, number)
-    )
-    deviations = np.sort(raw.deviations(), axis=1)
-    return _Origin(number, target.definition, dict(raw.centre), deviations)
+    raw = raw_forecast(history, target, end=number + horizons, paths=paths, seed=(seed, number))
+    ahead = slice(number - raw.paths.first, None)
+    centre = {name: points[ahead] for name, points in raw.centre.items()}
+    return _Origin(number, target.definition, centre, np.sort(raw.deviations()[ahead], axis=1))
 
 
 class _Scoring:
@@ -226,16 +227,22 @@ class _Scoring:
         return np.flatnonzero((self._number + h < number) & np.isfinite(self._outcome[:, h]))[-MEMORY:]
 
     def _calibration(self, h: int, known: NDArray[np.int64]) -> Calibration:
-        """Choose the model with the best past score and the factor that would have covered 80 % of its errors."""
+        """Choose a model, and the factor that would have covered 80 % of its errors."""
         model = self._best(h, known)
         return Calibration(model, conformal_scale(self._surprise[model][known, h]), len(known))
 
     def _best(self, h: int, known: NDArray[np.int64]) -> str:
-        past = {name: self._metric(name, "crps")[known, h] for name in CANDIDATES}
-        scored = np.isfinite(past[COMBINATION])
-        if scored.sum() < LEAST_ERRORS:
-            return COMBINATION
-        return min(CANDIDATES, key=lambda name: (float(past[name][scored].mean()), name != COMBINATION))
+        """Return the combination, or the candidate that beat it in the past by two standard errors or more."""
+        gain = {name: self._gain(name, h, known) for name in CANDIDATES if name != COMBINATION}
+        best = max(gain, key=lambda name: gain[name])
+        return best if gain[best] > LEAST_GAIN else COMBINATION
+
+    def _gain(self, name: str, h: int, known: NDArray[np.int64]) -> float:
+        """Return how far a candidate's past score lies below the combination's, in standard errors."""
+        better = (self._metric(COMBINATION, "crps") - self._metric(name, "crps"))[known, h]
+        better = better[np.isfinite(better)]
+        spread = float(better.std()) if len(better) >= LEAST_ERRORS else 0.0
+        return float(better.mean()) / spread * math.sqrt(len(better)) if spread > 0 else 0.0
 
     def _score(self, place: int, h: int, known: NDArray[np.int64]) -> None:
         model, scale, _ = self._calibration(h, known)

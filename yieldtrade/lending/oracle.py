@@ -39,9 +39,6 @@ class PrincipalOracle(Protocol):
     def price(self, tau: Any) -> Any:
         """Price at ``tau`` years to maturity; 1 at and after maturity."""
 
-    def growth(self, tau: float, remaining: float) -> float:
-        """Growth of the price between two times to maturity, as a ratio."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinearDiscountOracle:
@@ -68,16 +65,6 @@ class LinearDiscountOracle:
             A value that is not finite, or a negative discount.
         """
         return evaluate(_linear_price, (_DISCOUNT,), "raise", discount=self.discount, tau=tau)
-
-    def growth(self, tau: float, remaining: float) -> float:
-        """Growth ``O(remaining)/O(tau)`` of the price as time passes.
-
-        Raises
-        ------
-        DomainError
-            The oracle values the PT at nothing at ``tau``.
-        """
-        return _growth(self.price(tau), self.price(remaining), tau)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +94,6 @@ class MarketTwapOracle:
         return evaluate(
             _market_price, (YIELD_ABOVE_MINUS_ONE,), "raise", implied_apy=self.implied_apy, tau=tau
         )
-
-    def growth(self, tau: float, remaining: float) -> float:
-        """Growth of the price as time passes at an unchanged yield."""
-        return _growth(self.price(tau), self.price(remaining), tau)
 
 
 def scope_price(seconds_left: int, discount_bps: int) -> FixedPoint:
@@ -168,16 +151,8 @@ def _market_price(xp: Any, implied_apy: Any, tau: Any) -> Any:
     return where(xp, tau <= 0, 1.0, xp.exp(-tau * xp.log1p(implied_apy)))
 
 
-def _growth(now: float, then: float, tau: float) -> float:
-    if not now > 0:
-        raise DomainError(
-            f"tau = {tau!r} years: the oracle values the PT at nothing, so it cannot be borrowed against"
-        )
-    return then / now
-
-
 def _discounted(decimals: int, seconds_left: int, discount: int, unit: int) -> int:
-    one = 10**decimals
+    one: int = 10**decimals
     return max(one - one * seconds_left * discount // (unit * YEAR_SECONDS), 0)
 
 

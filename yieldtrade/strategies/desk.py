@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+    from yieldtrade.forecast import ForecastReport
     from yieldtrade.market import (
         Contract,
         DailySeries,
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.exit_yield import YieldPath
     from yieldtrade.strategies.inputs import Forecaster, ScreenSettings, YieldForecast
 
-# Daily price changes needed to measure a volatility.
+# Price changes needed to measure a volatility, and days of closes it is measured on.
 MIN_RETURNS = 20
+VOL_DAYS = 365
 
 
 class Answer(NamedTuple):
@@ -93,6 +95,7 @@ class Desk:
         self.draws = Draws(settings.random_seed)
         self.notes: list[str] = []
         self._forecaster = forecaster
+        self._reports: dict[str, ForecastReport] = {}
         self._periods: dict[str, tuple[datetime | None, str]] = {}
         self._forecasts: dict[tuple[str, datetime, datetime], Answer] = {}
         self._pools = frozenset(view.facts.pool_ids())
@@ -216,26 +219,29 @@ class Desk:
         return self.line("st_price_usd", float(series.values[-1]), "USD per ST", _day_end(series, -1), note)
 
     def price_vol(self, market: Market) -> tuple[float, str] | None:
-        """Volatility a year of the underlying in USD and where it was measured, None where nothing does."""
-        import numpy as np
+        """Volatility a year of the underlying against the debt and where it was measured, None where nothing does.
 
-        contract = market.contract
+        A dollar is counted as USDC; what they may come apart by is a tail risk of the venues.
+        """
+        contract, debt_asset = market.contract, self.settings.debt_asset
+        base = contract.terms.get("base_asset")
+        if base is not None and base in (debt_asset, "USD" if debt_asset == "USDC" else debt_asset):
+            return 0.0, f"the base asset {base} is what is borrowed"
+        if debt_asset != "USDC":
+            return None
         if self.is_pool(contract.underlying):
             series = self._pool_prices(contract.underlying)
-            days = series.days.astype("datetime64[D]").astype(np.float64)
-            prices, source = series.values, f"daily {series.name}"
-        else:
-            known = [
-                (quote.at.timestamp() / DAY_SECONDS, quote.underlying_price_usd)
-                for quote in self._panel(contract.venue_id).get(contract.contract_id, ())
-                if quote.underlying_price_usd is not None and quote.underlying_price_usd > 0
-            ]
-            days, prices = np.array([day for day, _ in known]), np.array([price for _, price in known])
-            source = f"prices stored with the quotes of {contract.contract_id}"
-        if prices.size <= MIN_RETURNS:
-            return None
-        variance = float(np.sum(np.diff(np.log(prices)) ** 2) / (days[-1] - days[0]))
-        return math.sqrt(variance * DAYS_PER_YEAR), f"{prices.size - 1} changes of {source}"
+            return _volatility(series.days, series.values, f"daily {series.name}")
+        if base is not None and len(self.view.asset_prices(str(base))):
+            series = self.view.asset_prices(str(base))
+            return _volatility(series.days[-VOL_DAYS:], series.values[-VOL_DAYS:], f"daily closes of {base}")
+        known = [
+            (quote.at.timestamp() / DAY_SECONDS, quote.underlying_price_usd)
+            for quote in self._panel(contract.venue_id).get(contract.contract_id, ())
+            if quote.underlying_price_usd is not None and quote.underlying_price_usd > 0
+        ]
+        days, prices = [day for day, _ in known], [price for _, price in known]
+        return _volatility(days, prices, f"prices stored with the quotes of {contract.contract_id}")
 
     def shows_apy(self, days: float) -> bool:
         """Say whether a holding is long enough for an annual return to mean something."""
@@ -268,11 +274,18 @@ class Desk:
             return Answer(None, str(error))
 
     def _own_forecast(self, underlying: str, start: datetime, end: datetime) -> YieldForecast:
-        from yieldtrade.forecast import forecast_apy, level_spread_forecast
+        from yieldtrade.forecast import level_spread_forecast
 
         if self.is_pool(underlying):
-            return forecast_apy(self.view, underlying).yield_forecast(start, end)
+            return self._report(underlying).yield_forecast(start, end)
         return level_spread_forecast(self.history(underlying), start, end)
+
+    def _report(self, underlying: str) -> ForecastReport:
+        from yieldtrade.forecast import forecast_apy
+
+        if underlying not in self._reports:
+            self._reports[underlying] = forecast_apy(self.view, underlying)
+        return self._reports[underlying]
 
     def _period(self, underlying: str) -> tuple[datetime | None, str]:
         if underlying not in self._periods:
@@ -371,6 +384,17 @@ class Desk:
                 yield self.view.lending(venue_id, "USDC")
             except MissingDataError:
                 continue
+
+
+def _volatility(days: ArrayLike, prices: ArrayLike, source: str) -> tuple[float, str] | None:
+    """Root mean square of log changes, a year; None for too few of them."""
+    import numpy as np
+
+    when, values = np.asarray(days).astype(np.float64), np.asarray(prices, dtype=np.float64)
+    if values.size <= MIN_RETURNS:
+        return None
+    variance = float(np.sum(np.diff(np.log(values)) ** 2) / (when[-1] - when[0]))
+    return math.sqrt(variance * DAYS_PER_YEAR), f"{values.size - 1} changes of {source}"
 
 
 def _day_end(series: DailySeries, index: int) -> datetime:

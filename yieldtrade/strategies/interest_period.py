@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 Side: TypeAlias = Literal["long", "short"]
 
 GROWTH = Bound("g", lambda g, **_: g > -1, "must be above -1: an underlying cannot lose everything")
+FEE = share("f")
 PRICE = Bound("p1", lambda p1, **_: p1 < 1, "ST must be below 1")
 
 # Multiples of the implied yield at which the underlying may settle, for the clock to liquidation.
@@ -84,7 +85,7 @@ def cycle_pnl(
     """
     return evaluate(
         lambda xp, x, s, g, p1, f, k_yt, k_st: x * p1 + s + (k_yt * x + k_st * s) * g - f * xp.fabs(x) * p1,
-        (GROWTH, PRICE, share("f")),
+        (GROWTH, PRICE, FEE),
         "raise",
         x=yt,
         s=st,
@@ -211,7 +212,7 @@ class InterestPeriodArbitrage:
         held = self.position
         value = held.yt * self.entry_price
         left = self.margin + held.st + value if self.leverage is not None else value
-        return abs(value) / left
+        return float(abs(value) / left)
 
     def growth(self, settled_apy: Any) -> Any:
         """Growth g of the underlying over the time whose yield is received."""
@@ -315,7 +316,7 @@ class InterestPeriodArbitrage:
 
         def gain(t: float) -> float:
             price = -math.expm1((t - self.tau) * implied)
-            return held.st + grows * math.expm1(t * settled) + sold * price
+            return float(held.st + grows * math.expm1(t * settled) + sold * price)
 
         return first_crossing(
             gain, horizon=self.tau, growth=((grows, settled), (-discounted, implied)), scale=DAYS_PER_YEAR
@@ -330,7 +331,7 @@ class InterestPeriodArbitrage:
         per_price = held.yt - self.trading_fee * abs(held.yt)
         per_growth = kept_yt * held.yt + kept_st * held.st
         rise = self.exit_price(exit_implied + ONE_POINT) - self.exit_price(exit_implied)
-        growth = self.growth(break_even) - per_price * rise / per_growth
+        growth = float(self.growth(break_even) - per_price * rise / per_growth)
         return abs(annual_return(growth, self.accrual) - break_even)
 
     def liquidation_price(self) -> float | None:
@@ -374,7 +375,7 @@ class InterestPeriodArbitrage:
             def deficit(
                 t: float, *, settled: float = settled, grows: float = grows, start: float = start
             ) -> float:
-                return -(start + grows * math.expm1(settled * t) + falls * math.exp(implied * t))
+                return float(-(start + grows * math.expm1(settled * t) + falls * math.exp(implied * t)))
 
             crossing = first_crossing(
                 deficit, horizon=self.tau, growth=((grows, settled), (falls, implied)), scale=DAYS_PER_YEAR

@@ -357,7 +357,7 @@ def _arithmetic(sheet: Worksheet, trade: InterestPeriodArbitrage, scenario: Scen
 def _flat_costs(sheet: Worksheet, trade: InterestPeriodArbitrage, exit_price: float) -> float:
     """Gas, both swaps of the capital, and the slippage of the exit at its mean price."""
     costs = sheet.desk.settings.costs
-    sold = abs(trade.position.yt) * exit_price
+    sold = float(abs(trade.position.yt)) * exit_price
     return costs.gas_usd + 2.0 * costs.swap * trade.margin + costs.exit_slippage * sold
 
 

@@ -217,7 +217,7 @@ class LeveragedPrincipalLoop:
         return value / (value - self.debt)
 
     def pnl(self, scenario: Scenario) -> Any:
-        """Profit at a scenario; uses borrow_apy, underlying_ratio, redemption_factor and, before maturity, exit_implied."""
+        """Profit at a scenario: of borrow_apy, underlying_ratio, and redemption_factor or, sold early, exit_implied."""
         value = scenario.redemption_factor
         if not self.to_maturity:
             value = pt_price(scenario.exit_implied, self.tau - self.years)
@@ -288,12 +288,12 @@ class LeveragedPrincipalLoop:
             A PT counted as nothing, a price that is not positive, a value that is not finite.
         """
         return evaluate(
-            lambda xp, b, X, O: self.debt * xp.exp(years * xp.log1p(b)) / (self.units * O * X),
-            (above_minus_one("b"), positive("X"), positive("O")),
+            lambda xp, b, X, oracle: self.debt * xp.exp(years * xp.log1p(b)) / (self.units * oracle * X),
+            (above_minus_one("b"), positive("X"), positive("oracle")),
             "raise",
             b=borrow_apy,
             X=underlying_ratio,
-            O=self.oracle.price(self.tau - years),
+            oracle=self.oracle.price(self.tau - years),
         )
 
     def critical_borrow_apy(self) -> float | None:

@@ -28,7 +28,8 @@ def combined_tail(probabilities: Iterable[float]) -> float:
 
 def tail_cost(capital: float, loss_given_event: float, p_tail: float, years: float) -> float:
     """Expected loss from the failure of a venue, ``capital*loss*(1 - (1-p)^t)``."""
-    return capital * loss_given_event * (1.0 - (1.0 - p_tail) ** years)
+    survived: float = (1.0 - p_tail) ** years
+    return capital * loss_given_event * (1.0 - survived)
 
 
 def risk_adjusted(expected: float, hurdle: float, kappa: float, shortfall: float, tail: float) -> float:

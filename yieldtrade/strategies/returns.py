@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
-from yieldtrade.elementwise import evaluate, positive, where
+from yieldtrade.elementwise import Number, evaluate, positive, where
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+YEARS = positive("years")
 
 
+@overload
+def annual_return(gain: Number, years: Number) -> float: ...
+@overload
+def annual_return(gain: ArrayLike, years: ArrayLike) -> NDArray[np.float64]: ...
 def annual_return(gain: Any, years: Any) -> Any:
     """Effective annual rate of a gain over the capital, ``(1 + gain)^(1/t) - 1`` (strategies.md 4.2).
 
@@ -27,7 +37,7 @@ def annual_return(gain: Any, years: Any) -> Any:
     DomainError
         ``years`` not above 0, a value that is not finite, a rate too large to represent.
     """
-    return evaluate(_annual_return, (positive("years"),), "raise", gain=gain, years=years)
+    return evaluate(_annual_return, (YEARS,), "raise", gain=gain, years=years)
 
 
 def _annual_return(xp: Any, gain: Any, years: Any) -> Any:

@@ -153,7 +153,8 @@ class Worksheet:
             if needed:
                 self.missing(f"no forecast of {underlying}: {problem}", "forecast_missing")
             return None
-        self.put(forecast_version=found.model_version, yield_basis="forecast")
+        basis = "forecast" if found.known_fraction < 1 else "computed from fees, unpublished"
+        self.put(forecast_version=found.model_version, yield_basis=basis)
         self.use(InputLine("settled_apy", found.mean_apy, "APY", None, None, f"forecast: {found.definition}"))
         self.use(InputLine("settled_apy_sd", found.sd_apy, "APY", None, None, found.model_version))
         self.figure(

@@ -9,7 +9,6 @@ shape that hold NaN where a number would be None.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from yieldtrade.conventions import growth_from_apy
@@ -24,14 +23,13 @@ from yieldtrade.elementwise import (
     share,
     where,
 )
-from yieldtrade.tokens.ledger import GROWTH_ABOVE_MINUS_ONE, YieldFeeBase, kept_shares
 from yieldtrade.tokens.pricing import BEFORE_MATURITY, NOT_EXPIRED, YT_BELOW_ONE, implied_yield_from_yt
+from yieldtrade.tokens.yield_fee import GROWTH_ABOVE_MINUS_ONE, YieldFeeBase, kept_shares
 
 Benchmark: TypeAlias = Literal["underlying", "cash", "levered_long", "levered_short"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breakeven:
+class Breakeven(NamedTuple):
     """The underlying yield at which a trade in YT gains nothing over its benchmark.
 
     Attributes
@@ -56,8 +54,7 @@ class Breakeven:
     profits_above: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakevenExit:
+class BreakevenExit(NamedTuple):
     """The implied yield at exit at which a trade in YT gains nothing over its benchmark.
 
     Attributes
@@ -82,8 +79,7 @@ class BreakevenExit:
     profits_above: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldingReturn:
+class HoldingReturn(NamedTuple):
     """What a holding returned.
 
     Attributes

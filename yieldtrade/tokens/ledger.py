@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from yieldtrade.elementwise import (
     Bound,
     Number,
     OnError,
     as_array,
-    check_choice,
     checked,
     evaluate,
     positive,
-    share,
 )
 from yieldtrade.errors import DataError, DomainError
 from yieldtrade.tokens.losses import NegativeYieldRule, high_water_mark, ledger_growth, solvency_haircut
 from yieldtrade.tokens.pricing import yt_price
 from yieldtrade.tokens.sensitivities import one_period_decay
+from yieldtrade.tokens.yield_fee import GROWTH_ABOVE_MINUS_ONE, YieldFeeBase, kept_shares
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,27 +46,8 @@ __all__ = [
     "solvency_haircut",
 ]
 
-YieldFeeBase: TypeAlias = Literal["none", "yt_only", "net"]
-
 # Components of a profit add up to its change of value to this share of the balances involved (tokens.md 9).
 ATTRIBUTION_TOLERANCE = 1e-12
-
-GROWTH_ABOVE_MINUS_ONE = Bound(
-    "growth", lambda growth, **_: growth > -1, "must be above -1: an underlying cannot lose everything"
-)
-
-
-def kept_shares(yield_fee: Any, yield_fee_base: YieldFeeBase) -> tuple[Any, Any]:
-    """Return the shares that YT and ST keep of the yield paid to them (tokens.md 8).
-
-    Raises
-    ------
-    DomainError
-        A fee below 0 or not below 1, a base that is not none, yt_only or net.
-    """
-    check_choice("yield_fee_base", yield_fee_base, ("none", "yt_only", "net"))
-    kept = 1.0 - checked("yield_fee", yield_fee, share("yield_fee"))
-    return (1.0 if yield_fee_base == "none" else kept, kept if yield_fee_base == "net" else 1.0)
 
 
 @overload

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from yieldtrade.conventions import iso
 from yieldtrade.errors import DomainError, ExpiredError, MarketDefinitionError, MissingDataError
@@ -16,13 +15,12 @@ if TYPE_CHECKING:
 
     from yieldtrade.market import Contract, MarketView
     from yieldtrade.tokens.breakeven import Benchmark
-    from yieldtrade.tokens.ledger import YieldFeeBase
+    from yieldtrade.tokens.yield_fee import YieldFeeBase
 
 QuoteInput: TypeAlias = Literal["implied_apy", "pt_price", "yt_price", "stored"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(NamedTuple):
     """PT and YT of a contract at a moment, in ST unless the name says otherwise.
 
     ``input`` names what the prices were computed from, ``kind`` what stands behind it: ``given`` by the user, a
@@ -63,7 +61,7 @@ class Quote:
     def to_record(self) -> dict[str, Any]:
         """Return the quote as plain values, keys with their units, moments as text."""
         record = {
-            key: iso(value) if hasattr(value, "tzinfo") else value for key, value in asdict(self).items()
+            key: iso(value) if hasattr(value, "tzinfo") else value for key, value in self._asdict().items()
         }
         if self.underlying_price_usd is not None:
             record["pt_price_usd"] = self.pt_price * self.underlying_price_usd
@@ -122,8 +120,7 @@ def quote(
     return _quote(view, contract, tau, basis)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Basis:
+class _Basis(NamedTuple):
     """The yield a quote is computed from and what stands behind it."""
 
     implied_apy: float
