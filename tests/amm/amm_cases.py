@@ -154,7 +154,7 @@ SCALES = st.floats(1.0, 1e12)
 
 
 @st.composite
-def logit_amms(draw, fees=True):
+def logit_amms(draw, *, fees=True):
     """Pendle markets: yields 1-80 %, 2-500 days, 15-85 % PT."""
     share, scale = draw(st.floats(0.15, 0.85)), draw(SCALES)
     index = draw(st.floats(0.8, 4.0))
@@ -181,7 +181,7 @@ def bounds_around(draw, implied):
 
 
 @st.composite
-def clmm_amms(draw, fees=True):
+def clmm_amms(draw, *, fees=True):
     """RateX-type pools with one to three ranges, possibly with gaps."""
     implied = draw(YIELDS)
     return clmm_amm(
@@ -194,7 +194,7 @@ def clmm_amms(draw, fees=True):
 
 
 @st.composite
-def rate_amms(draw, fees=True):
+def rate_amms(draw, *, fees=True):
     """Exponent-type pools with one to three ranges, possibly with gaps."""
     implied = draw(YIELDS)
     return rate_amm(
@@ -206,7 +206,7 @@ def rate_amms(draw, fees=True):
 
 
 @st.composite
-def yieldspace_amms(draw, fees=True):
+def yieldspace_amms(draw, *, fees=True):
     """YieldSpace pools."""
     return yieldspace_amm(
         implied=draw(YIELDS),
@@ -218,7 +218,7 @@ def yieldspace_amms(draw, fees=True):
 
 
 @st.composite
-def product_amms(draw, fees=True):
+def product_amms(draw, *, fees=True):
     """Constant product pools."""
     return product_amm(
         implied=draw(YIELDS),
@@ -230,12 +230,14 @@ def product_amms(draw, fees=True):
 
 def additive_amms(*, fees=True):
     """Venues on which a trade costs the same in one piece or in several (sections 7-9)."""
-    return st.one_of(clmm_amms(fees), rate_amms(fees), yieldspace_amms(fees), product_amms(fees))
+    return st.one_of(
+        clmm_amms(fees=fees), rate_amms(fees=fees), yieldspace_amms(fees=fees), product_amms(fees=fees)
+    )
 
 
 def all_amms(*, fees=True):
     """Every kind of venue."""
-    return st.one_of(logit_amms(fees), additive_amms(fees=fees))
+    return st.one_of(logit_amms(fees=fees), additive_amms(fees=fees))
 
 
 @st.composite

@@ -43,7 +43,9 @@ def test_exact_quotes_are_those_of_the_contract(side, sy):
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.sampled_from(range(len(MARKETS))), st.sampled_from(["BUY_PT", "SELL_PT", "BUY_YT", "SELL_YT"]), st.floats(-6.0, -0.7)
+    st.sampled_from(range(len(MARKETS))),
+    st.sampled_from(["BUY_PT", "SELL_PT", "BUY_YT", "SELL_YT"]),
+    st.floats(-6.0, -0.7),
 )
 def test_float_and_integer_agree(number, side, exponent):
     """On golden states, PT trades agree to 3 raw units and 2e-13, YT trades to 4 raw and 1e-13 of the size."""
@@ -55,9 +57,7 @@ def test_float_and_integer_agree(number, side, exponent):
     size = Decimal(raw) / token
     exact, quick = amm.quote(side, size, exact=True), amm.quote(side, float(size))
     per_sy = token / amm.sy_index
-    allowed = (
-        3 + 2e-13 * quick.st_amount * per_sy if side.endswith("PT") else 4 + 1e-13 * raw / amm.sy_index
-    )
+    allowed = 3 + 2e-13 * quick.st_amount * per_sy if side.endswith("PT") else 4 + 1e-13 * raw / amm.sy_index
     assert abs(exact.st_amount - quick.st_amount) * per_sy <= allowed
     assert abs(exact.fee - quick.fee) * per_sy <= 3 + 1e-14 * raw
 

@@ -43,6 +43,13 @@ def test_roots_at_the_ends_are_found():
     assert find_root(lambda x: x - 2.0, 1.0, 2.0)[:2] == (2.0, 2.0)
 
 
+def test_roots_of_any_size_are_reached():
+    """A root 1e-300 of the bracket away is found to its last digits."""
+    root = find_root(lambda x: x - 1e-300, 0.0, 1.0)
+    assert root.converged
+    assert root.at == pytest.approx(1e-300, rel=1e-14)
+
+
 def test_a_lost_bracket_is_reported():
     """Ends of the same sign do not converge, alone or as elements of an array."""
     assert not find_root(lambda x: x * x + 1.0, -1.0, 1.0).converged

@@ -177,7 +177,9 @@ class World:
     def add_pool(self, pool_id):
         self.facts.pools[pool_id] = Pool(pool_id=pool_id, name=pool_id, terms=terms(pool_id, {}), changes=())
 
-    def add(self, contract_id, *, venue="margin", underlying="UND", days=91.25, implied=0.30, clock="wall", **more):
+    def add(
+        self, contract_id, *, venue="margin", underlying="UND", days=91.25, implied=0.30, clock="wall", **more
+    ):
         """List a contract and quote it daily for four weeks, the last time an hour ago."""
         values = {p.name: p.value for p in self.facts.venues[venue].terms.parameters.values()}
         values.update(more.pop("terms", {"base_asset": "USD"}))
@@ -224,7 +226,7 @@ def normal_forecaster(mean=0.34, sd=0.06, count=4000, seed=5):
     draws = np.random.default_rng(seed).standard_normal(count)
     draws = (draws - draws.mean()) / draws.std()
 
-    def forecast(underlying, start, end):  # noqa: ARG001 - one distribution for every underlying
+    def forecast(underlying, start, end):
         return Forecast(samples=mean + sd * draws, start=start, end=end)
 
     return forecast

@@ -53,9 +53,9 @@ def remark(amm: ClmmAmm, now: datetime, *, growth: float = 0.0, rule: RemarkRule
 
     The yield stays; price and range bounds follow from it and the new T, ticks are rounded again. Liquidity
     follows the rule: ``hold_yt`` keeps the YT of each range (one without YT keeps what it would hold at its
-    lower bound), ``hold_value`` keeps the value of its holdings at the new price, ``hold_liquidity`` keeps L.
-    The distribution goes to the reserve under every rule. Positions to be liquidated in the same settlement
-    come after this.
+    lower bound; one mostly in ST never takes more ST than it has), ``hold_value`` keeps the value of its
+    holdings at the new price, ``hold_liquidity`` keeps L. The distribution goes to the reserve under every
+    rule. Positions to be liquidated in the same settlement come after this.
 
     Parameters
     ----------
@@ -116,10 +116,12 @@ def _remark_range(old: LiquidityRange, before: ClmmAmm, priced: ClmmAmm, rule: s
     held, would_hold = _holdings(old, before.sqrt_price), _holdings(new, priced.sqrt_price)
     if rule == "hold_value":
         ratio = _value(held, priced.yt_spot) / _value(would_hold, priced.yt_spot)
-    elif held.yt > 0 and would_hold.yt > 0:
-        ratio = held.yt / would_hold.yt
     else:
-        ratio = _holdings(old, old.lower_sqrt).yt / _holdings(new, new.lower_sqrt).yt
+        at_bounds = _holdings(old, old.lower_sqrt).yt / _holdings(new, new.lower_sqrt).yt
+        ratio = held.yt / would_hold.yt if held.yt > 0 and would_hold.yt > 0 else at_bounds
+        if held.st > held.yt * before.yt_spot:
+            # the last YT of a range changes many times over when its end is rounded to another tick
+            ratio = min(ratio, held.st / would_hold.st)
     return replace(new, liquidity=old.liquidity * ratio)
 
 

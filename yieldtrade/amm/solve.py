@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from yieldtrade.amm.base import Amount
 
-MAX_STEPS = 200
+# bisection alone needs no more from the largest double down to the smallest
+MAX_STEPS = 2200
 # two roundings of the result: a bracket can hardly get narrower
 RELATIVE_WIDTH = 4 * sys.float_info.epsilon
 

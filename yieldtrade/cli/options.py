@@ -205,6 +205,17 @@ def stated(view: MarketView, settings: Sequence[str]) -> MarketView:
     return view.with_terms(terms) if terms else view
 
 
+def given_yields(implied: Sequence[str]) -> dict[str, float]:
+    """Read implied yields given as ``CONTRACT=RATE``."""
+    given = {}
+    for text in implied:
+        name, equals, rate = text.partition("=")
+        if not (name and equals and rate):
+            raise click.UsageError(f"--implied {text}: write it as CONTRACT=RATE, as JLP-08MAR26=0.19")
+        given[name] = RATE.convert(rate, None, None)
+    return given
+
+
 def _parameter(text: str) -> ParameterValue:
     try:
         number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)

@@ -13,6 +13,7 @@ from yieldtrade.cli.options import (
     NUMBER,
     RATE,
     age_days,
+    given_yields,
     note,
     opened,
     output_options,
@@ -95,7 +96,7 @@ def screen(
     """
     from yieldtrade.strategies.screen import screen as run_screen
 
-    given = _given_yields(implied)
+    given = given_yields(implied)
     renamed = {"horizon": "horizon_days", "seed": "random_seed"}
     asked = {renamed.get(name, name): value for name, value in limits.items() if value is not None}
     with opened(db) as store:
@@ -111,16 +112,6 @@ def screen(
     else:
         _write(found, output, rejected=rejected)
     return FOUND if exit_code and found.accepted else 0
-
-
-def _given_yields(implied: tuple[str, ...]) -> dict[str, float]:
-    given = {}
-    for text in implied:
-        name, equals, rate = text.partition("=")
-        if not (name and equals and rate):
-            raise click.UsageError(f"--implied {text}: write it as CONTRACT=RATE, as JLP-08MAR26=0.19")
-        given[name] = RATE.convert(rate, None, None)
-    return given
 
 
 def _view(store: Store, as_of: datetime | None, given: dict[str, float]) -> MarketView:
@@ -162,7 +153,7 @@ def _explain(found: ScreenResult, row_id: str) -> None:
 
 def _write(found: ScreenResult, output: Output, *, rejected: bool) -> None:
     from yieldtrade.report.output import Column, write_table
-    from yieldtrade.report.screen_report import REJECTED, TABLE, to_record
+    from yieldtrade.report.screen_report import REJECTED, TABLE, legend, to_record
 
     accepted = [to_record(row) for row in found.accepted]
     others = [to_record(row) for row in found.rows if row.status == "rejected"]

@@ -46,7 +46,7 @@ def _ar1(target: Target, weeks_ahead: NDArray[np.int64]) -> NDArray[np.float64]:
         return np.full(len(weeks_ahead), last)
     slope = min(max(float((x * y).sum()) / size, 0.0), 1.0)
     # x_(t+1) - after = slope (x_t - before), run forward h weeks
-    steady = slope ** weeks_ahead
+    steady = slope**weeks_ahead
     drift = float(after.mean() - slope * before.mean())
     carried = weeks_ahead if slope == 1.0 else (1.0 - steady) / (1.0 - slope)
     return np.asarray(last * steady + drift * carried)

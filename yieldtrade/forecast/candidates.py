@@ -10,7 +10,7 @@ import numpy as np
 from yieldtrade.forecast.baselines import baseline_points
 from yieldtrade.forecast.card import fit_card
 from yieldtrade.forecast.periods import DAYS
-from yieldtrade.forecast.simulate import WhatIf, first_unknown, fit_models, simulate
+from yieldtrade.forecast.simulate import WhatIf, first_simulated, fit_models, simulate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ def raw_forecast(
     """
     models = fit_models(history, target)
     assumed = what_if or WhatIf()
-    start = min(first_unknown(history, target), target.calendar.running(history.as_of))
+    start = first_simulated(history, target)
     drawn = simulate(
         history, target, models, periods=range(start, end), paths=paths, seed=seed, what_if=assumed
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.har import dot, least_squares
-from yieldtrade.forecast.table import Coefficient, Regression
+from yieldtrade.forecast.table import Design, Regression, regression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,8 +87,6 @@ def fit_apy_model(history: PoolHistory) -> ApyModel:
     MissingDataError
         Fewer than eight weeks have yield, volume and TVL.
     """
-    from statsmodels.regression.linear_model import OLS
-
     from yieldtrade.forecast.target import build_target
 
     target = build_target(history)
@@ -98,29 +96,11 @@ def fit_apy_model(history: PoolHistory) -> ApyModel:
             f"{history.pool.pool_id}: fewer than {LEAST_WEEKS} weeks with yield, volume and TVL are known as of "
             f"{history.as_of:%Y-%m-%d}; load more with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
         )
-    y, x = _table_rows(target)
-    fitted = OLS(y, x).fit(cov_type="HAC", cov_kwds={"maxlags": LEVEL_WEEKS})
-    errors = [float(error) for error in fitted.bse]
-    spread = float(((y - y.mean()) ** 2).sum())
-    return ApyModel(
-        fit=Regression(
-            equation="log(APR/share) = a + b log V - c log A + basis + e",
-            errors=f"Newey-West, {LEVEL_WEEKS} weeks",
-            coefficients=tuple(
-                Coefficient(name=name, estimate=value, std_error=error)
-                for name, value, error in zip(
-                    ("a", "b", "c"), (card.a, card.b, card.c), errors[:3], strict=True
-                )
-            ),
-            r_squared=1.0 - float((fitted.resid**2).sum()) / spread if spread > 0 else 1.0,
-            rows=len(y),
-        ),
-        level=card.level,
-        card=card,
-    )
+    fit = regression(_table_rows(target), "log(APR/share) = a + b log V - c log A + basis + e", LEVEL_WEEKS)
+    return ApyModel(fit=fit, level=card.level, card=card)
 
 
-def _table_rows(target: Target) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _table_rows(target: Target) -> Design:
     """Return the same rows as a regression with a dummy for the other basis."""
     y, x = [], []
     for dummy, series in enumerate((target.level, target.computed_other)):
@@ -130,5 +110,4 @@ def _table_rows(target: Target) -> tuple[NDArray[np.float64], NDArray[np.float64
         rows = np.isfinite(series) & np.isfinite(size).all(axis=1)
         y.append(series[rows])
         x.append(size[rows])
-    stacked = np.concatenate(x)
-    return np.concatenate(y), stacked if stacked[:, 3].any() else stacked[:, :3]
+    return Design(names=("a", "b", "c", "other basis"), x=np.concatenate(x), y=np.concatenate(y))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,6 +35,7 @@ LEAST_USABLE_DAYS = 60
 LARGEST_MISSING_SHARE = 0.10
 # A hole longer than this is not a day that is missing but a series that was not there.
 LONGEST_HOLE_DAYS = 28
+_QUALITY = "U32"
 _DAY = np.timedelta64(1, "D")
 
 
@@ -88,13 +89,18 @@ class PoolHistory:
         MarketDefinitionError
             No share is known for the first day.
         """
-        share = np.full(len(self), np.nan)
-        for valid_from, parameters in self.pool.changes:
-            if "fees.pool_share" in parameters:
-                share[self.days >= day_of(valid_from)] = float(parameters["fees.pool_share"].value)
+        share = self.dated("fees.pool_share")
         if np.isnan(share[0]):
             share[np.isnan(share)] = self.pool.terms_at(start_of(self.days[0])).number("fees.pool_share")
         return share
+
+    def dated(self, name: str) -> NDArray[np.float64]:
+        """Return a numeric parameter by day, NaN before it was first published."""
+        found = np.full(len(self), np.nan)
+        for valid_from, parameters in self.pool.changes:
+            if name in parameters:
+                found[self.days >= day_of(valid_from)] = float(parameters[name].value)
+        return found
 
     def cut(self, moment: datetime) -> PoolHistory:
         """Return the history as it stood at an earlier moment: equal to one built from a view of then.
@@ -137,9 +143,10 @@ def pool_history(view: MarketView, pool_id: str = "JLP") -> PoolHistory:
     if not some:
         raise _nothing(pool.pool_id, view.as_of)
     days = np.arange(min(day[0] for day in some), max(day[-1] for day in some) + _DAY)
-    values = {name: _on(days, series.days, series.values, np.nan) for name, series in found.items()}
+    unknown, unsaid = np.full(len(days), np.nan), np.full(len(days), "", dtype=_QUALITY)
+    values = {name: _on(days, series, unknown, series.values) for name, series in found.items()}
     quality = {
-        name: _on(days, found[name].days, np.array(found[name].quality, dtype="U20"), "")
+        name: _on(days, found[name], unsaid, np.array(found[name].quality, dtype=_QUALITY))
         for name in (VOLUME, MEASURED)
     }
     return _trimmed(pool, view.as_of, days, values, quality)
@@ -203,11 +210,10 @@ def _missing_share(known: NDArray[np.int64]) -> float:
     return missing / (missing + len(known)) if len(known) else 0.0
 
 
-def _on(
-    days: NDArray[np.datetime64], at: NDArray[np.datetime64], values: NDArray[np.generic], absent: float | str
-) -> NDArray[np.generic]:
-    placed = np.full(len(days), absent, dtype=values.dtype if len(values) else type(absent))
-    placed[(at - days[0]).astype(np.int64)] = values
+def _on(days: NDArray[np.datetime64], series: DailySeries, blank: NDArray[Any], values: Any) -> NDArray[Any]:
+    """Place the values of a series on the calendar, over ``blank``."""
+    placed = blank.copy()
+    placed[(series.days - days[0]).astype(np.int64)] = values
     return placed
 
 
@@ -224,9 +230,7 @@ def _trimmed(
         raise _nothing(pool.pool_id, as_of)
     span = slice(known[0], known[-1] + 1)
     kept = {name: values[name][span] for name in SERIES}
-    words = {
-        name: np.where(np.isfinite(kept[name]), words[span], "") for name, words in quality.items()
-    }
+    words = {name: np.where(np.isfinite(kept[name]), words[span], "") for name, words in quality.items()}
     return PoolHistory(
         pool=pool,
         as_of=as_of,

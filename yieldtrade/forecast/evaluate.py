@@ -36,6 +36,8 @@ LEAST_CALIBRATION = 12
 LEAST_GAIN = 2.0
 MEMORY = 52
 CALIBRATED = 0.80
+# Errors and intervals smaller than this, in logs, are rounding.
+_ROUNDING = 1e-9
 _LEVELS = np.array([0.5 - CALIBRATED / 2, 0.5, 0.5 + CALIBRATED / 2])
 
 
@@ -137,9 +139,7 @@ def evaluate_forecasts(
             raise DomainError(f"{name} = {value!r} must be a whole number of at least 1")
     check_usable(history)
     cal = calendar(history.pool.terms)
-    past = [
-        _origin(cut, cal, number, horizons, paths, seed) for number, cut in _origins(history, cal)
-    ]
+    past = [_origin(cut, cal, number, horizons, paths, seed) for number, cut in _origins(history, cal)]
     return _Scoring(past, build_target(history, cal), cal, horizons, paths).record()
 
 
@@ -178,9 +178,7 @@ def _origin(
 class _Scoring:
     """Scores of all origins; at each of them only errors known by then are used."""
 
-    def __init__(
-        self, past: list[_Origin], target: Target, cal: Calendar, horizons: int, paths: int
-    ) -> None:
+    def __init__(self, past: list[_Origin], target: Target, cal: Calendar, horizons: int, paths: int) -> None:
         self._past, self._cal, self._shape = past, cal, (len(past), horizons)
         self._outcome = np.array(
             [[target.outcome(o.number + h, o.definition) for h in range(horizons)] for o in past]
@@ -242,7 +240,7 @@ class _Scoring:
         better = (self._metric(COMBINATION, "crps") - self._metric(name, "crps"))[known, h]
         better = better[np.isfinite(better)]
         spread = float(better.std()) if len(better) >= LEAST_ERRORS else 0.0
-        return float(better.mean()) / spread * math.sqrt(len(better)) if spread > 0 else 0.0
+        return float(better.mean()) / spread * math.sqrt(len(better)) if spread > _ROUNDING else 0.0
 
     def _score(self, place: int, h: int, known: NDArray[np.int64]) -> None:
         model, scale, _ = self._calibration(h, known)
@@ -302,7 +300,7 @@ class _Scoring:
         for other in BASELINES:
             for metric in ("crps", "crps_apy"):
                 reference = self._metric(other, metric)[scored, h].sum()
-                if other != name and reference > 0:
+                if other != name and reference > _ROUNDING * scored.sum():
                     yield Score(
                         model=name,
                         horizon=h + 1,
@@ -329,7 +327,8 @@ def _relative(
 ) -> NDArray[np.float64]:
     """Errors over the half-width on their side; NaN where the interval has no width."""
     width = np.where(error >= 0, high, -low)
-    return np.where(width > 0, np.abs(error) / np.where(width > 0, width, 1.0), np.nan)
+    wide = width > _ROUNDING
+    return np.where(wide, np.abs(error) / np.where(wide, width, 1.0), np.nan)
 
 
 def _figures(name: str, h: int, metric: str, values: NDArray[np.float64]) -> Iterator[Score]:

@@ -13,7 +13,14 @@ import numpy as np
 from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.data import VOLUME
 from yieldtrade.forecast.periods import day_of
-from yieldtrade.forecast.table import BreakCheck, Coefficient, Regression
+from yieldtrade.forecast.table import (
+    BreakCheck,
+    Design,
+    Regression,
+    r_squared,
+    regression,
+    robust_regression,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +35,7 @@ REGIME_TERMS = ("trade.base_bps", "trade.impact.model")
 CHECKED_TERMS = ("trade.base_bps", "trade.impact.")
 _BPS = 1e4
 _HIGH_VOLUME = 0.95
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +76,7 @@ class FeeModel:
     ----------
     log_fit, huber_fit
         ``log(fees/V)`` on ``log V`` with regime dummies: least squares with Newey-West errors (7 lags), and
-        Huber's robust fit.
+        Huber's robust fit (None where the line fits without error).
     linear_fit
         ``fees = c + k V``, USD a day, over the current basis.
     slope
@@ -90,7 +98,7 @@ class FeeModel:
     """
 
     log_fit: Regression
-    huber_fit: Regression
+    huber_fit: Regression | None
     linear_fit: Regression
     slope: float
     elasticity_r_squared: float
@@ -124,7 +132,7 @@ def fee_line(history: PoolHistory, target: Target) -> FeeLine:
     centred_y, mean_y = _within(y[rows], group[rows])
     slope, slope_se = _slope(centred_x, centred_y)
     intercepts = mean_y - slope * mean_x
-    everywhere = _current_group(history, target, group)
+    everywhere = _current_group(group)
     return FeeLine(
         slope=slope,
         slope_se=slope_se,
@@ -205,7 +213,7 @@ def _groups(history: PoolHistory, target: Target, usable: NDArray[np.bool_]) -> 
     return np.where(code >= 0, np.searchsorted(kept, code), -1)
 
 
-def _current_group(history: PoolHistory, target: Target, group: NDArray[np.int64]) -> NDArray[np.int64]:
+def _current_group(group: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return a group for every day: its own, else that of the nearest earlier day in the fit, else the first."""
     known = np.where(group >= 0, np.arange(len(group)), -1)
     nearest = np.maximum.accumulate(known)
@@ -231,84 +239,52 @@ def fit_fee_model(history: PoolHistory) -> FeeModel:
     target = build_target(history)
     line = fee_line(history, target)
     rows = np.flatnonzero(line.group >= 0)
-    names, design = _design(line, rows)
+    design = _design(line, rows)
+    residuals = line.residuals[rows]
     volume = np.exp(line.x[rows])
     levels = (float(np.median(volume)), float(np.quantile(volume, _HIGH_VOLUME)))
     bps = [_BPS * float(np.exp(line.intercept + line.slope * np.log(level))) for level in levels]
-    log_fit, fitted = _ols("log(fees/V) = a + b log V + regime + e", names, design, line.y[rows])
-    log_fees = line.y[rows] + line.x[rows]
     base = history.pool.terms.get("trade.base_bps")
+    equation = "log(fees/V) = a + b log V + regime + e"
+    noisy = float(np.abs(residuals).max()) > _ROUNDING
     return FeeModel(
-        log_fit=log_fit,
-        huber_fit=_huber(names, design, line.y[rows]),
+        log_fit=regression(design, equation, HAC_LAGS),
+        huber_fit=robust_regression(design, f"{equation}, Huber") if noisy else None,
         linear_fit=_linear(line, rows),
         slope=line.slope,
-        elasticity_r_squared=1.0 - float((fitted.resid**2).sum() / ((log_fees - log_fees.mean()) ** 2).sum())
-        if np.ptp(log_fees) > 0
-        else 1.0,
-        durbin_watson=_durbin_watson(np.asarray(fitted.resid)),
+        elasticity_r_squared=r_squared(line.y[rows] + line.x[rows], residuals),
+        durbin_watson=_durbin_watson(residuals),
         implied_bps_median=bps[0],
         implied_bps_p95=bps[1],
         median_volume_usd=levels[0],
         p95_volume_usd=levels[1],
         base_bps=None if base is None else float(base),
-        breaks=_breaks(history, line, rows, design),
+        breaks=_breaks(history, rows, design),
         basis=target.basis,
     )
 
 
-def _design(line: FeeLine, rows: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Return the columns of the regression: intercept of the regime now, log V, a dummy for each earlier one."""
-    groups = len(line.intercepts)
-    dummies = [(line.group[rows] == number).astype(float) for number in range(groups - 1)]
-    names = ("a", "b", *(f"regime {number + 1}" for number in range(groups - 1)))
-    return names, np.column_stack([np.ones(len(rows)), line.x[rows], *dummies])
-
-
-def _ols(
-    equation: str, names: tuple[str, ...], design: NDArray[np.float64], y: NDArray[np.float64]
-) -> tuple[Regression, Any]:
-    from statsmodels.regression.linear_model import OLS
-
-    fitted = OLS(y, design).fit(cov_type="HAC", cov_kwds={"maxlags": HAC_LAGS})
-    spread = float(((y - y.mean()) ** 2).sum())
-    return (
-        Regression(
-            equation=equation,
-            errors=f"Newey-West, {HAC_LAGS} lags",
-            coefficients=_coefficients(names, fitted),
-            r_squared=1.0 - float((fitted.resid**2).sum()) / spread if spread > 0 else 1.0,
-            rows=len(y),
-        ),
-        fitted,
-    )
-
-
-def _huber(names: tuple[str, ...], design: NDArray[np.float64], y: NDArray[np.float64]) -> Regression | None:
-    from statsmodels.robust.robust_linear_model import RLM
-
-    fitted = RLM(y, design).fit()
-    return Regression(
-        equation="log(fees/V) = a + b log V + regime + e, Huber",
-        errors="robust scale",
-        coefficients=_coefficients(names, fitted),
-        r_squared=None,
-        rows=len(y),
+def _design(line: FeeLine, rows: NDArray[np.int64]) -> Design:
+    """Return the columns of the regression: intercept of the regime now, log V, a dummy for each other one."""
+    now = int(line.group[rows][-1])
+    others = [number for number in range(len(line.intercepts)) if number != now]
+    dummies = [(line.group[rows] == number).astype(float) for number in others]
+    return Design(
+        names=("a", "b", *(f"regime {number + 1}" for number in others)),
+        x=np.column_stack([np.ones(len(rows)), line.x[rows], *dummies]),
+        y=line.y[rows],
     )
 
 
 def _linear(line: FeeLine, rows: NDArray[np.int64]) -> Regression:
-    now = rows[line.group[rows] == len(line.intercepts) - 1]
+    now = rows[line.group[rows] == line.group[rows][-1]]
     volume = np.exp(line.x[now])
-    design = np.column_stack([np.ones(len(now)), volume])
-    return _ols("fees = c + k V", ("c", "k"), design, np.exp(line.y[now]) * volume)[0]
-
-
-def _coefficients(names: tuple[str, ...], fitted: Any) -> tuple[Coefficient, ...]:
-    return tuple(
-        Coefficient(name=name, estimate=float(value), std_error=float(error))
-        for name, value, error in zip(names, fitted.params, fitted.bse, strict=True)
+    design = Design(
+        names=("c", "k"),
+        x=np.column_stack([np.ones(len(now)), volume]),
+        y=np.exp(line.y[now]) * volume,
     )
+    return regression(design, "fees = c + k V", HAC_LAGS)
 
 
 def _durbin_watson(residuals: NDArray[np.float64]) -> float:
@@ -316,22 +292,24 @@ def _durbin_watson(residuals: NDArray[np.float64]) -> float:
     return float((np.diff(residuals) ** 2).sum()) / total if total > 0 else float("nan")
 
 
-def _breaks(
-    history: PoolHistory, line: FeeLine, rows: NDArray[np.int64], design: NDArray[np.float64]
-) -> tuple[BreakCheck, ...]:
-    """Add a step at each known change, one at a time, and read its size and error."""
-    from statsmodels.regression.linear_model import OLS
+def _breaks(history: PoolHistory, rows: NDArray[np.int64], design: Design) -> tuple[BreakCheck, ...]:
+    """Add a step at each known change, one at a time, and read its size and error.
 
+    Where a regime dummy already stands for the step, the dummies make way for it.
+    """
     found = []
     for day, what in regime_starts(history, CHECKED_TERMS):
         after = (history.days[rows] >= day).astype(float)
         if min(after.sum(), (1.0 - after).sum()) < LEAST_REGIME_DAYS:
             continue
-        wider = np.column_stack([design, after])
-        if np.linalg.matrix_rank(wider) < wider.shape[1]:
-            wider = np.column_stack([design[:, :2], after])
-        fitted = OLS(line.y[rows], wider).fit(cov_type="HAC", cov_kwds={"maxlags": HAC_LAGS})
-        found.append(
-            BreakCheck(day=day, what=what, shift=float(fitted.params[-1]), std_error=float(fitted.bse[-1]))
-        )
+        wider = _with_step(design, design.x, after)
+        if len(wider.independent()) < len(wider.names):
+            wider = _with_step(design, design.x[:, :2], after)
+        step = regression(wider, "step", HAC_LAGS)["step"]
+        found.append(BreakCheck(day=day, what=what, shift=step.estimate, std_error=step.std_error))
     return tuple(found)
+
+
+def _with_step(design: Design, columns: NDArray[np.float64], after: NDArray[np.float64]) -> Design:
+    names = (*design.names[: columns.shape[1]], "step")
+    return Design(names=names, x=np.column_stack([columns, after]), y=design.y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,6 +75,12 @@ def regressors(
     return np.column_stack([lone, week]) - anchor[:, None], anchor
 
 
+def step(day: Any, week: Any, month: Any, weights: NDArray[np.float64]) -> Any:
+    """Return what is expected next after the last value, the sum of seven and the sum of 28."""
+    w1, w7 = weights
+    return w1 * day + w7 / LAGS[1] * week + (1.0 - w1 - w7) / ANCHOR * month
+
+
 def trailing_mean(values: NDArray[np.float64], width: int, least: float) -> NDArray[np.float64]:
     """Return the mean of the ``width`` days before each day, NaN where fewer than ``least`` are known."""
     known = np.isfinite(values)
@@ -91,7 +97,9 @@ def _shrunk_weights(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[n
     prior = np.array(PRIOR_WEIGHTS)
     pull = PRIOR_DAYS / (PRIOR_DAYS + len(x))
     extra = np.sqrt(pull / (1.0 - pull) * (x**2).sum(axis=0)) if len(x) else np.zeros(len(prior))
-    weights = prior + least_squares(np.vstack([x, np.diag(extra)]), np.append(y - dot(x, prior), np.zeros(len(prior))))
+    weights = prior + least_squares(
+        np.vstack([x, np.diag(extra)]), np.append(y - dot(x, prior), np.zeros(len(prior)))
+    )
     total = float(weights.sum())
     return weights * (LARGEST_PERSISTENCE / total) if total > LARGEST_PERSISTENCE else weights
 

@@ -90,6 +90,4 @@ def calendar(terms: Terms) -> Calendar:
         raise MarketDefinitionError(
             f"{terms.owner}: publication.compounding_periods = {compounding!r} must be above 0"
         )
-    return Calendar(
-        weekday=_WEEKDAYS.index(name.strip().lower()), hour_utc=hour, compounding=compounding
-    )
+    return Calendar(weekday=_WEEKDAYS.index(name.strip().lower()), hour_utc=hour, compounding=compounding)

@@ -38,7 +38,7 @@ class Ratio:
     weeks: int
 
     def sd(self, prior_sd: float) -> float:
-        """Return the standard deviation of the residuals, drawn towards ``prior_sd`` (worth ``PRIOR_WEEKS``) while few."""
+        """Return the standard deviation of the residuals, with ``prior_sd`` counted as four more weeks."""
         known = self.residuals[np.isfinite(self.residuals)]
         return float(np.sqrt((np.sum(known**2) + PRIOR_WEEKS * prior_sd**2) / (len(known) + PRIOR_WEEKS)))
 

@@ -15,7 +15,7 @@ from yieldtrade.conventions import DAYS_PER_YEAR
 from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.data import FEES, TVL, VOLUME
 from yieldtrade.forecast.fees import fee_line
-from yieldtrade.forecast.har import ANCHOR, LAGS, fit_har
+from yieldtrade.forecast.har import ANCHOR, LAGS, fit_har, step
 from yieldtrade.forecast.periods import DAYS
 from yieldtrade.forecast.ratio import GAIN
 from yieldtrade.forecast.tvl import fit_tvl_model
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.tvl import TvlModel
 
 _BPS = 1e4
+LONGEST_GAP_WEEKS = 52
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +109,16 @@ def fit_models(history: PoolHistory, target: Target) -> Models:
     )
 
 
-def first_unknown(history: PoolHistory, target: Target) -> int:
-    """Return the number of the first period that is not known day by day to its end."""
+def first_simulated(history: PoolHistory, target: Target) -> int:
+    """Return the number of the period a simulation starts from.
+
+    It is the first that is not known day by day to its end, at the latest the running one. Where the data ended
+    long ago it lies a year back: uncertainty grows for a year and no further.
+    """
     ends = [history.last_day(VOLUME), history.last_day(*FEES), history.last_day(TVL)]
-    return target.calendar.number(min(day for day in ends if day is not None) + np.timedelta64(1, "D"))
+    unknown = target.calendar.number(min(day for day in ends if day is not None) + np.timedelta64(1, "D"))
+    running = target.calendar.running(history.as_of)
+    return min(max(unknown, running - LONGEST_GAP_WEEKS), running)
 
 
 def simulate(
@@ -146,14 +153,14 @@ def simulate(
     shocks = blocks.draw(rng, days, paths)
     seen = _Seen(history, target, days)
     volume = _volume_paths(history, models, shocks.volume, seen, what_if)
-    fees = _fee_paths(history, models, rng, shocks.rate, volume, seen, what_if)
+    fees = _fee_paths(models, rng, shocks.rate, volume, seen, what_if)
     tvl = _tvl_paths(history, models, shocks.tvl, days, seen, what_if)
     share = _share_ahead(history, days, what_if)
     weekly = _Weekly(len(periods), paths)
     flow = weekly.total(share[:, None] * fees)
     stock = weekly.total(tvl) / DAYS
     log_apr = np.log(DAYS_PER_YEAR / DAYS * flow / stock)
-    log_apr += _ratio_paths(target, shocks.ratio, blocks.weekly_sd)
+    log_apr += _ratio_paths(target, shocks.ratio)
     known = _fix_known(target, periods, log_apr)
     return Paths(
         first=periods.start,
@@ -161,7 +168,7 @@ def simulate(
         log_apr=log_apr,
         known=known,
         volume=weekly.total(volume),
-        fees=weekly.total(fees) * _definition_error(history, target, rng, paths),
+        fees=weekly.total(fees) * _definition_error(target, rng, paths),
         tvl=stock,
     )
 
@@ -189,7 +196,7 @@ class _Blocks:
         self._weekday = (history.days[starts].astype(np.int64)) % DAYS
         # the ratio of the period that holds the middle of the block
         middle = target.calendar.numbers(history.days[starts + DAYS // 2]) - target.first
-        self.weekly_sd = float(windows[1][starts].mean(axis=1).std())
+        self._weekly_sd = float(windows[1][starts].mean(axis=1).std())
         self._ratio = target.ratio
         known = target.ratio.residuals if target.ratio is not None else np.full(len(target.share), np.nan)
         self._block_ratio = known[np.clip(middle, 0, len(known) - 1)]
@@ -214,7 +221,7 @@ class _Blocks:
         if self._ratio is None:
             return np.zeros(picked.shape)
         own = self._block_ratio[picked]
-        scale = self._ratio.sd(self.weekly_sd) / np.sqrt(2.0)
+        scale = self._ratio.sd(self._weekly_sd) / np.sqrt(2.0)
         return np.where(np.isfinite(own), own, scale * tails)
 
 
@@ -250,33 +257,24 @@ def _run_har(
 ) -> NDArray[np.float64]:
     """Run the autoregression forward from the values in ``past``; known days replace simulated ones."""
     days, paths = shocks.shape
-    fixed = np.isfinite(known).all(axis=1)
+    fixed = np.logical_and.reduce(np.isfinite(known), axis=1)
     z = np.empty((ANCHOR + days, paths))
     z[:ANCHOR] = past[:, None]
     week, month = (z[ANCHOR - lag : ANCHOR].sum(axis=0) for lag in LAGS[1:])
-    w1, w7 = har.weights
-    w28 = 1.0 - w1 - w7
     for day in range(days):
         now = ANCHOR + day
-        z[now] = known[day] if fixed[day] else _next(z[now - 1], week, month, (w1, w7, w28)) + shocks[day]
+        z[now] = known[day] if fixed[day] else step(z[now - 1], week, month, har.weights) + shocks[day]
         week += z[now] - z[now - LAGS[1]]
         month += z[now] - z[now - LAGS[2]]
     return z[ANCHOR:]
 
 
-def _next(
-    day: NDArray[np.float64], week: NDArray[np.float64], month: NDArray[np.float64], weights: tuple[float, ...]
-) -> NDArray[np.float64]:
-    w1, w7, w28 = weights
-    return w1 * day + w7 / LAGS[1] * week + w28 / LAGS[2] * month
-
-
 def _past(values: NDArray[np.float64], start: int) -> NDArray[np.float64]:
-    """Return the 28 values before ``start``; a missing one takes the mean of those known (a state, not data)."""
+    """Return the last 28 values before ``start``; a missing one takes the mean of those known: a state, not data."""
     window = np.full(ANCHOR, np.nan)
-    have = values[max(0, start - ANCHOR) : max(0, start)]
-    if len(have):
-        window[-len(have) :] = have
+    until = min(max(start, 0), len(values))
+    have = values[max(0, until - ANCHOR) : until]
+    window[ANCHOR - len(have) :] = have
     known = np.isfinite(window)
     return np.where(known, window, window[known].mean() if known.any() else 0.0)
 
@@ -290,7 +288,6 @@ def _volume_paths(
 
 
 def _fee_paths(
-    history: PoolHistory,
     models: Models,
     rng: np.random.Generator,
     shocks: NDArray[np.float64],
@@ -325,11 +322,13 @@ def _tvl_paths(
     what_if: WhatIf,
 ) -> NDArray[np.float64]:
     """TVL at the start of each day; minting stops at the cap, which never forces anyone out."""
-    last = history.last_day(TVL)
-    level = float(np.log(history.values[TVL][history.days == last][0]))
-    ahead = (days - last).astype(np.int64)
+    known = np.flatnonzero(np.isfinite(history.values[TVL]))[-1]
+    level = float(np.log(history.values[TVL][known]))
+    ahead = (days - history.days[known]).astype(np.int64)
     drift = models.tvl.drift_path(max(int(ahead[-1]), 1))
-    steps = np.where(ahead[:, None] > 0, drift[np.maximum(ahead - 1, 0)][:, None] + np.roll(shocks, 1, axis=0), 0.0)
+    steps = np.where(
+        ahead[:, None] > 0, drift[np.maximum(ahead - 1, 0)][:, None] + np.roll(shocks, 1, axis=0), 0.0
+    )
     tvl = np.exp(level + steps.cumsum(axis=0))
     cap = what_if.cap_usd if what_if.cap_usd is not None else models.tvl.cap_usd
     if cap is not None:
@@ -356,7 +355,7 @@ def _share_ahead(history: PoolHistory, days: NDArray[np.datetime64], what_if: Wh
     return np.where(inside, past[np.clip(place, 0, len(history) - 1)], ahead)
 
 
-def _ratio_paths(target: Target, shocks: NDArray[np.float64], weekly_sd: float) -> NDArray[np.float64]:
+def _ratio_paths(target: Target, shocks: NDArray[np.float64]) -> NDArray[np.float64]:
     """Local level of the log ratio: each week's surprise moves the level by the gain."""
     if target.ratio is None:
         return np.zeros(shocks.shape)
@@ -374,7 +373,7 @@ def _fix_known(target: Target, periods: range, log_apr: NDArray[np.float64]) -> 
     return known
 
 
-def _definition_error(history: PoolHistory, target: Target, rng: np.random.Generator, paths: int) -> NDArray[np.float64]:
+def _definition_error(target: Target, rng: np.random.Generator, paths: int) -> NDArray[np.float64]:
     """Error of fees of opens and closes that were inferred from closes alone, one a path."""
     multiple = target.close_multiple
     return np.exp(multiple.sd / multiple.value * rng.standard_normal(paths))

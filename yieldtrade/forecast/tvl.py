@@ -49,7 +49,7 @@ class TvlModel:
 
     def drift_path(self, days: int) -> NDArray[np.float64]:
         """Return the drift of each of the next days."""
-        return self.drift * self.damping ** np.arange(days)
+        return np.asarray(self.drift * self.damping ** np.arange(days), dtype=np.float64)
 
 
 def fit_tvl_model(history: PoolHistory) -> TvlModel:

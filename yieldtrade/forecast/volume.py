@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from yieldtrade.forecast.data import VOLUME
-from yieldtrade.forecast.har import Har, dot, fit_har, regressors
-from yieldtrade.forecast.table import Coefficient, Regression
+from yieldtrade.forecast.har import ANCHOR, Har, fit_har, regressors, step
+from yieldtrade.forecast.table import Design, Regression, regression
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from yieldtrade.forecast.data import PoolHistory
+
+HAC_LAGS = 7
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,18 +25,22 @@ class VolumeModel:
     Parameters
     ----------
     fit
-        Coefficients of the 1-, 7- and 28-day means with Newey-West errors (7 lags).
-    long_mean_usd
-        Level to which volume returns, USD a day.
+        Weights of the day and the week before by plain least squares, with Newey-West errors (7 lags); the mean
+        of four weeks has the rest of one.
+    weights
+        The same weights as forecasts use them, drawn a little towards the prior.
+    level_usd
+        Mean of the last four weeks in logs, to which volume is drawn, USD a day.
     half_life_days
-        Days after which half of a shift of all three means is forgotten.
+        Days after which half of what a single day's shock brought is gone.
     har
         The estimate that forecasts use.
     """
 
     fit: Regression
-    long_mean_usd: float
-    half_life_days: float
+    weights: tuple[float, float]
+    level_usd: float
+    half_life_days: int
     har: Har
 
 
@@ -45,45 +50,36 @@ def volume_har(history: PoolHistory) -> Har:
 
 
 def fit_volume_model(history: PoolHistory) -> VolumeModel:
-    """Fit the autoregression of log volume and report it."""
-    from statsmodels.regression.linear_model import OLS
+    """Fit the autoregression of log volume and report it.
 
+    Parameters
+    ----------
+    history
+        From :func:`yieldtrade.forecast.pool_history`.
+    """
     har = volume_har(history)
-    y, x = _rows(history, har)
-    fitted = OLS(y, x).fit(cov_type="HAC", cov_kwds={"maxlags": 7})
-    spread = float((y**2).sum())
-    unexplained = float(((y - dot(x, har.weights)) ** 2).sum())
-    total = float(har.weights.sum())
+    values, by_day = np.log(history.values[VOLUME]), history.by_day()
+    past, anchor = regressors(values, by_day)
+    rows = np.flatnonzero(np.isfinite(har.residuals) & by_day)
+    design = Design(names=("w1", "w7"), x=past[rows], y=(values - anchor)[rows])
+    known = values[np.isfinite(values)]
     return VolumeModel(
-        fit=Regression(
-            equation="log V_t - mean = w1 (day before) + w7 (7-day mean) + w28 (28-day mean) + e",
-            errors="Newey-West, 7 lags",
-            coefficients=tuple(
-                Coefficient(name=f"w{lag}", estimate=float(weight), std_error=float(error))
-                for lag, weight, error in zip((1, 7, 28), har.weights, fitted.bse, strict=True)
-            ),
-            r_squared=1.0 - unexplained / spread if spread > 0 else 1.0,
-            rows=har.rows,
+        fit=regression(
+            design, "log V_t = w1 (day before) + w7 (7-day mean) + (1-w1-w7) (28-day mean) + e", HAC_LAGS
         ),
-        long_mean_usd=float(np.exp(har.mean)),
+        weights=(float(har.weights[0]), float(har.weights[1])),
+        level_usd=float(np.exp(known[-ANCHOR:].mean())),
         half_life_days=_half_life(har),
         har=har,
     )
 
 
-def _rows(history: PoolHistory, har: Har) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    values = np.log(history.values[VOLUME])
-    rows = np.flatnonzero(np.isfinite(har.residuals))
-    past = regressors(values, history.by_day())[rows] - har.mean
-    return values[rows] - har.mean, past
-
-
-def _half_life(har: Har) -> float:
-    """Days until a history shifted as a whole has come half-way back, by running the autoregression."""
-    past = np.ones(28)
-    for day in range(1, 3650):
-        value = float(har.weights @ [past[-1], past[-7:].mean(), past.mean()])
-        if value <= 0.5:  # noqa: PLR2004 - half
-            return float(day)
+def _half_life(har: Har) -> int:
+    """Days until half of one day's shock is gone, by running the autoregression."""
+    past = np.zeros(ANCHOR)
+    value, days = 1.0, 0
+    while value > _HALF:
         past = np.append(past[1:], value)
-    return float("inf")
+        value = float(step(past[-1], past[-7:].sum(), past.sum(), har.weights))
+        days += 1
+    return days

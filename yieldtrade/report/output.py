@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO, TypeAlias
 
 from yieldtrade.errors import UnknownNameError
@@ -17,6 +18,7 @@ Record: TypeAlias = "Mapping[str, Any]"
 
 DIGITS = 4
 ABSENT = "-"
+WIDTH_OFF_TERMINAL = 160
 
 
 class Column(NamedTuple):
@@ -211,7 +213,8 @@ def write_card(record: Record, columns: Sequence[Column], stream: TextIO, *, tit
 
 
 def console(stream: TextIO) -> Any:
-    """Return a terminal writer for a stream; it honours NO_COLOR and TERM=dumb, and folds nothing off a terminal."""
+    """Return a terminal writer for a stream; it honours NO_COLOR, TERM=dumb and COLUMNS."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, width=None if stream.isatty() else 160, soft_wrap=False)
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS") or WIDTH_OFF_TERMINAL)
+    return Console(file=stream, highlight=False, width=width)

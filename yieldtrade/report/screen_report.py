@@ -13,7 +13,7 @@ from yieldtrade.report.output import Column, human, plain
 from yieldtrade.strategies.row import FLAG_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from yieldtrade.strategies.row import ExplainLine, InputLine, Opportunity
 
@@ -32,7 +32,6 @@ TABLE = (
     Column("break_even", "breaks even at"),
     Column("liquidation", "liquidated at"),
     Column("data_age_days", "age, days", "days"),
-    Column("flag_list", "flags"),
 )
 REJECTED = (
     Column("market", "market"),
@@ -64,9 +63,9 @@ SIGNAL_COLUMNS = (
     "explain",
 )
 _BREAK_EVENS = (
-    ("break_even_settled_apy", "settled APY"),
-    ("break_even_borrow", "borrow APY"),
-    ("break_even_exit_implied", "exit implied"),
+    ("break_even_settled_apy", "APY"),
+    ("break_even_borrow", "borrow"),
+    ("break_even_exit_implied", "exit"),
 )
 
 
@@ -78,7 +77,6 @@ def to_record(row: Opportunity) -> dict[str, Any]:
     record["data_age_days"] = None if age is None else age / 86_400
     record["break_even"] = _break_even(row)
     record["liquidation"] = _liquidation(row)
-    record["flag_list"] = ", ".join(row.flags)
     record["reason_list"] = "; ".join(f"{reason.code}: {reason.text}" for reason in row.reasons)
     record["reason_short"] = "\n".join(
         f"{reason.code}: {reason.text.split(': ')[0]}" for reason in row.reasons
@@ -109,6 +107,17 @@ def to_signal(row: Opportunity) -> tuple[Any, ...]:
         "; ".join(reason.code for reason in row.reasons),
         json.dumps(plain(record)),
     )
+
+
+def legend(rows: Sequence[Opportunity]) -> Iterator[str]:
+    """Yield what each flag on these rows means and which rows carry it."""
+    carriers: dict[str, list[str]] = {}
+    for row in rows:
+        for flag in row.flags:
+            carriers.setdefault(flag, []).append(row.row_id)
+    for flag, names in sorted(carriers.items()):
+        where = "every row" if len(names) == len(rows) else ", ".join(names)
+        yield f"{flag} ({where}): {FLAG_WORDS.get(flag, '')}"
 
 
 def explanation(row: Opportunity) -> Iterator[str]:
@@ -176,7 +185,7 @@ def _break_even(row: Opportunity) -> str | None:
         for name, words in _BREAK_EVENS
         if getattr(row, name) is not None
     ]
-    return ", ".join(parts) or None
+    return "\n".join(parts) or None
 
 
 def _liquidation(row: Opportunity) -> str | None:

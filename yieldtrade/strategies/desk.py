@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, parse_instant
+from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, iso, parse_instant
 from yieldtrade.errors import MissingDataError, YieldtradeError
 from yieldtrade.market import days_between, is_expired, years_to_maturity
 from yieldtrade.strategies.exit_yield import implied_sd, relative_changes, relative_spread, yield_path
@@ -97,7 +97,7 @@ class Desk:
         self._forecaster = forecaster
         self._reports: dict[str, ForecastReport] = {}
         self._periods: dict[str, tuple[datetime | None, str]] = {}
-        self._forecasts: dict[tuple[str, datetime, datetime], Answer] = {}
+        self._forecasts: dict[tuple[str, datetime, datetime, object], Answer] = {}
         self._pools = frozenset(view.facts.pool_ids())
         self._panels: dict[str, dict[str, list[YieldQuote]]] = {}
         self._paths: dict[str, dict[str, YieldPath]] = {}
@@ -123,11 +123,11 @@ class Desk:
         """Years to maturity of a market at a moment, on its own clock."""
         return max(years_to_maturity(market.contract, moment), 0.0)
 
-    def forecast(self, underlying: str, start: datetime, end: datetime) -> Answer:
-        """Forecast the settled APY of an underlying over a period, once for each."""
-        key = (underlying, start, end)
+    def forecast(self, market: Market, start: datetime, end: datetime) -> Answer:
+        """Forecast the settled APY of a market's underlying over a period, once for each."""
+        key = (market.contract.underlying, start, end, market.contract.terms.get("settlement_lag_weeks"))
         if key not in self._forecasts:
-            self._forecasts[key] = self._ask(underlying, start, end)
+            self._forecasts[key] = self._ask(market, start, end)
         return self._forecasts[key]
 
     def is_points_market(self, market: Market) -> bool:
@@ -265,20 +265,20 @@ class Desk:
                 problem = str(error)
         return Market(contract=contract, quote=quote, tau=tau, days_left=days_left, problem=problem)
 
-    def _ask(self, underlying: str, start: datetime, end: datetime) -> Answer:
+    def _ask(self, market: Market, start: datetime, end: datetime) -> Answer:
+        underlying, terms = market.contract.underlying, market.contract.terms
         try:
             if self._forecaster is not None:
                 return Answer(self._forecaster(underlying, start, end), "")
-            return Answer(self._own_forecast(underlying, start, end), "")
+            if not self.is_pool(underlying):
+                from yieldtrade.forecast import level_spread_forecast
+
+                return Answer(level_spread_forecast(self.history(underlying), start, end), "")
+            lag = int(terms.number("settlement_lag_weeks")) if "settlement_lag_weeks" in terms else 0
+            report = self._report(underlying)
+            return Answer(report.yield_forecast(start, end, settlement_lag_weeks=lag), "")
         except YieldtradeError as error:
             return Answer(None, str(error))
-
-    def _own_forecast(self, underlying: str, start: datetime, end: datetime) -> YieldForecast:
-        from yieldtrade.forecast import level_spread_forecast
-
-        if self.is_pool(underlying):
-            return self._report(underlying).yield_forecast(start, end)
-        return level_spread_forecast(self.history(underlying), start, end)
 
     def _report(self, underlying: str) -> ForecastReport:
         from yieldtrade.forecast import forecast_apy
@@ -288,9 +288,23 @@ class Desk:
         return self._reports[underlying]
 
     def _period(self, underlying: str) -> tuple[datetime | None, str]:
+        """Return when the running interest period is settled, None where there is no calendar."""
         if underlying not in self._periods:
-            self._periods[underlying] = (None, f"{self.settings.period_days:g} days (setting period_days)")
+            self._periods[underlying] = self._published(underlying)
         return self._periods[underlying]
+
+    def _published(self, underlying: str) -> tuple[datetime | None, str]:
+        days = f"{self.settings.period_days:g} days, the setting period_days"
+        if not self.is_pool(underlying):
+            return None, days
+        from yieldtrade.forecast.periods import calendar
+
+        try:
+            found = calendar(self.view.pool(underlying).terms)
+        except YieldtradeError as error:
+            return None, f"{days} ({error})"
+        moment = found.published(found.running(self.as_of))
+        return moment, f"until {underlying} publishes its figure of the running period, {iso(moment)}"
 
     def parameter(self, owner: str, parameter: Parameter, value: float) -> InputLine:
         """Return a parameter as an input; one of a venue is the same line in every row."""

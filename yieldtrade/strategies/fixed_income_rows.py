@@ -35,6 +35,8 @@ def _fill(sheet: Worksheet) -> None:
     sheet.put(horizon_days=market.days_left, show_apy=desk.shows_apy(market.days_left), leverage=1.0)
     sheet.flag("fixed_in_st")
     sheet.note("fixed in ST: the USD value of an ST follows the underlying's price over its published growth")
+    if market.quote is not None:
+        sheet.put(net_apy_naive=market.quote.implied_apy)
     trade = _trade(sheet)
     if trade is None:
         return
@@ -50,7 +52,6 @@ def _fill(sheet: Worksheet) -> None:
     break_evens, parts = trade.break_evens(scenario), trade.decomposition(scenario)
     fixed_apy = break_evens["settled_apy"].value
     sheet.put(
-        net_apy_naive=trade.naive(),
         unlevered_apy=fixed_apy,
         decomposition=parts,
         cost_in=-parts["entry_cost"] / trade.equity,

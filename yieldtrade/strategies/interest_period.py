@@ -97,6 +97,11 @@ def cycle_pnl(
     )
 
 
+def naive_edge(side: Side, implied_apy: float, settled_apy: float) -> float:
+    """Edge that most screens show: the settled APY less the implied one, for a short the reverse."""
+    return settled_apy - implied_apy if side == "long" else implied_apy - settled_apy
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterestPeriodArbitrage:
     """A YT position over a settlement.
@@ -207,6 +212,13 @@ class InterestPeriodArbitrage:
         return "levered_long" if self.side == "long" else "levered_short"
 
     @property
+    def opening_fee(self) -> float:
+        """Fee paid at entry, as a change of the account: below 0."""
+        if self.leverage is None:
+            return -self.margin * self.trading_fee / (1.0 + self.trading_fee)
+        return -self.leverage * self.margin * self.trading_fee
+
+    @property
     def mark_leverage(self) -> float:
         """Market value of the YT over the equity just after opening."""
         held = self.position
@@ -260,20 +272,19 @@ class InterestPeriodArbitrage:
 
     def naive(self, settled_apy: float) -> float:
         """Edge that most screens show, ``a - y0`` (a short: ``y0 - a``)."""
-        return self.sign * (settled_apy - self.implied_apy)
+        return naive_edge(self.side, self.implied_apy, settled_apy)
 
     def decomposition(self, scenario: Scenario) -> dict[str, float]:
         """Profit by cause: decay, implied move, yield, cost of carry, fees; they add up to ``pnl``."""
         held, (kept_yt, kept_st), p0 = self.position, self.kept, self.entry_price
         g, p1 = self.growth(scenario.settled_apy), self.exit_price(scenario.exit_implied)
         unmoved = self.exit_price(self.implied_apy)
-        opening_fee = held.st + held.yt * p0
         return {
             "decay": held.yt * (unmoved - p0),
             "implied_move": held.yt * (p1 - unmoved),
             "yield": kept_yt * held.yt * g,
             "carry": -kept_st * held.yt * p0 * g,
-            "fees": opening_fee * (1.0 + kept_st * g) - self.trading_fee * abs(held.yt) * p1,
+            "fees": self.opening_fee * (1.0 + kept_st * g) - self.trading_fee * abs(held.yt) * p1,
         }
 
     def break_even_settled(self, exit_implied: float) -> BreakEven:
@@ -311,15 +322,18 @@ class InterestPeriodArbitrage:
         held, (kept_yt, kept_st) = self.position, self.kept
         settled, implied = math.log1p(settled_apy), math.log1p(self.implied_apy)
         grows = kept_yt * held.yt + kept_st * held.st
-        sold = held.yt - self.trading_fee * abs(held.yt)
-        discounted = sold * pt_price(self.implied_apy, self.tau)
+        principal = pt_price(self.implied_apy, self.tau)
+        closing_fee = self.trading_fee * abs(held.yt)
 
+        # written in changes since the entry, so that without fees it starts at exactly nothing
         def gain(t: float) -> float:
+            decayed = held.yt * principal * math.expm1(t * implied)
             price = -math.expm1((t - self.tau) * implied)
-            return float(held.st + grows * math.expm1(t * settled) + sold * price)
+            return float(self.opening_fee + grows * math.expm1(t * settled) - decayed - closing_fee * price)
 
+        falls = -(held.yt - closing_fee) * principal
         return first_crossing(
-            gain, horizon=self.tau, growth=((grows, settled), (-discounted, implied)), scale=DAYS_PER_YEAR
+            gain, horizon=self.tau, growth=((grows, settled), (falls, implied)), scale=DAYS_PER_YEAR
         )
 
     def mark_risk(self, exit_implied: float, break_even: float) -> float:
@@ -403,8 +417,13 @@ class InterestPeriodArbitrage:
         margin = self.margin * (1.0 + growth) if self.margin_accrues else self.margin
         if self.side == "long":
             price = (-self.maintenance_ratio * min(st, 0.0) - margin) / held.yt
-            return -math.inf if price <= 0 else implied_yield_from_yt(price, tau)
-        price = (st + margin) / (-self.maintenance_ratio * held.yt)
+            safe = price <= 0
+        else:
+            price = (st + margin) / (-self.maintenance_ratio * held.yt)
+            safe = price >= 1
+        if safe:
+            return -math.inf * self.sign
+        # a long whose price would have to be 1 or more is below its limit at every yield
         return math.inf if price >= 1 else implied_yield_from_yt(price, tau)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from yieldtrade.conventions import DAYS_PER_YEAR, year_fraction
 from yieldtrade.market import days_between, pricing_start
 from yieldtrade.strategies.inputs import Scenario
-from yieldtrade.strategies.interest_period import CLOCK_MULTIPLES, InterestPeriodArbitrage
+from yieldtrade.strategies.interest_period import CLOCK_MULTIPLES, InterestPeriodArbitrage, naive_edge
 from yieldtrade.strategies.risk import (
     Factor,
     Outcomes,
@@ -114,32 +114,41 @@ class Drawn(NamedTuple):
 
 
 def _fill(sheet: Worksheet, side: Side, futures: Futures) -> None:
+    levered = side == "short" or "maintenance_collateral_ratio" in sheet.market.contract.terms
     fees, holding = _fees(sheet), _holding(sheet)
-    levered = "maintenance_collateral_ratio" in sheet.market.contract.terms
     margin = _margin(sheet, side, fees) if levered else None
-    if side == "short" and not levered:
-        sheet.number("maintenance_collateral_ratio")
-        sheet.note("a short owes YT and needs a venue with margin")
-    if fees is None or holding is None or (margin is None and (levered or side == "short")):
+    if holding is None:
         return
-    forecast = sheet.forecast(holding.accrues_from, holding.accrues_to, needed=True)
+    forecast, exits = _outlook(sheet, side, holding, levered=levered)
+    if fees is None or (margin is None and levered):
+        return
     trade = _trade(sheet, side, fees, holding, margin)
-    # at maturity a YT is worth nothing whatever the yield; only a margin call on the way still depends on it
-    exits = sheet.exit_yield(holding.days) if holding.exit_tau > 0 or levered else None
-    sheet.put(horizon_days=holding.days, show_apy=sheet.desk.shows_apy(holding.days))
-    if holding.end < sheet.market.contract.maturity:
-        sheet.flag("re_entry_needed")
     exit_implied = trade.implied_apy if exits is None else exits.mean
     exit_price = trade.exit_price(exit_implied)
     _describe(sheet, trade, holding, exit_price)
     if forecast is None:
         sheet.break_evens({"settled_apy": trade.break_even_settled(exit_implied)})
         return
+    outlook = Outlook(forecast, exits, _flat_costs(sheet, trade, exit_price))
     scenario = Scenario(settled_apy=forecast.mean_apy, exit_implied=exit_implied)
-    flat_costs = _flat_costs(sheet, trade, exit_price)
-    _returns(sheet, trade, holding, scenario, flat_costs)
+    _returns(sheet, trade, holding, scenario, outlook.flat_costs)
     if exits is not None or (holding.exit_tau == 0 and not levered):
-        _losses(sheet, trade, holding, futures, Outlook(forecast, exits, flat_costs))
+        _losses(sheet, trade, holding, futures, outlook)
+
+
+def _outlook(
+    sheet: Worksheet, side: Side, holding: Holding, *, levered: bool
+) -> tuple[YieldForecast | None, ExitYield | None]:
+    """Look ahead: the settled APY, and the exit yield where the trade is left before maturity."""
+    sheet.put(horizon_days=holding.days, show_apy=sheet.desk.shows_apy(holding.days))
+    if holding.end < sheet.market.contract.maturity:
+        sheet.flag("re_entry_needed")
+    forecast = sheet.forecast(holding.accrues_from, holding.accrues_to, needed=True)
+    if forecast is not None and sheet.market.quote is not None:
+        sheet.put(net_apy_naive=naive_edge(side, sheet.market.quote.implied_apy, forecast.mean_apy))
+    # at maturity a YT is worth nothing whatever the yield; only a margin call on the way still depends on it
+    exits = sheet.exit_yield(holding.days) if holding.exit_tau > 0 or levered else None
+    return forecast, exits
 
 
 def _fees(sheet: Worksheet) -> Fees | None:
@@ -161,7 +170,7 @@ def _holding(sheet: Worksheet) -> Holding | None:
             sheet.flag("horizon_cut")
             end = contract.maturity
     else:
-        sheet.note(f"held to the end of the running interest period: {source}")
+        sheet.note(f"holding period: {source}")
     exit_tau = 0.0 if end >= contract.maturity else desk.clock(market, end)
     accrues_from, accrues_to, offset = start, end, 0.0
     if contract.clock == "epoch":
@@ -233,7 +242,7 @@ def _describe(sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding
     held, p0, p1 = trade.position, trade.entry_price, exit_price
     fee, contract, start = trade.trading_fee, sheet.market.contract, sheet.desk.as_of
     token, amount = f"YT-{contract.contract_id}", abs(held.yt)
-    opening_fee, closing_fee = abs(held.st + held.yt * p0), fee * amount * p1
+    opening_fee, closing_fee = -trade.opening_fee, fee * amount * p1
     if trade.leverage is None:
         sheet.leg(start, "pay", "ST", price_st=1.0, value_usd=trade.margin)
     else:
@@ -284,7 +293,7 @@ def _returns(
     )
     sheet.figure(pnl_after_flat_costs_usd=net)
     sheet.net_apy(net, holding.years)
-    sheet.put(net_apy_naive=trade.naive(settled), decomposition=trade.decomposition(scenario))
+    sheet.put(decomposition=trade.decomposition(scenario))
     break_even = trade.break_even_settled(exit_implied)
     sheet.break_evens(
         {

@@ -393,9 +393,11 @@ class LeveragedPrincipalLoop:
         """First day on which the loop could be left without loss at the implied yield of entry."""
         carry, funding = math.log1p(self.implied_apy), math.log1p(borrow_apy)
         rising = self.units * (1.0 - self.exit_cost) * self.mid_price
+        costs = self.leverage * self.equity * (self.entry_cost + self.exit_cost) / (1.0 + self.entry_cost)
 
+        # written in changes since the entry, so that without costs it starts at exactly nothing
         def gain(t: float) -> float:
-            return rising * math.exp(t * carry) - self.debt * math.exp(t * funding) - self.equity
+            return rising * math.expm1(t * carry) - self.debt * math.expm1(t * funding) - costs
 
         return first_crossing(
             gain, horizon=self.tau, growth=((rising, carry), (-self.debt, funding)), scale=DAYS_PER_YEAR

@@ -147,7 +147,7 @@ class Worksheet:
             if needed:
                 self.missing(f"{underlying} {text}: its YT cannot be valued", "forecast_missing")
             return None
-        found, problem = self.desk.forecast(underlying, start, end)
+        found, problem = self.desk.forecast(self.market, start, end)
         if found is None:
             self.note(f"no forecast of {underlying}: {problem}")
             if needed:

@@ -1,0 +1,126 @@
+"""``forecast``: the APY a pool will pay, and how good such forecasts were."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from yieldtrade.cli.options import (
+    NUMBER,
+    RATE,
+    age_days,
+    given_yields,
+    note,
+    opened,
+    output_options,
+    set_option,
+    stated,
+    store_options,
+    warn,
+)
+from yieldtrade.conventions import iso
+from yieldtrade.errors import StoreError
+from yieldtrade.market import days_between
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from yieldtrade.cli.options import Output
+    from yieldtrade.forecast.result import ForecastReport
+    from yieldtrade.market import MarketView
+    from yieldtrade.report.forecast_report import ContractOutlook
+    from yieldtrade.store import Store
+
+
+@click.command(epilog="Examples: yieldtrade forecast JLP; yieldtrade forecast JLP --as-of 2025-10-01 --json")
+@click.argument("pool")
+@click.option(
+    "--horizon",
+    "periods",
+    type=int,
+    default=8,
+    show_default=True,
+    help="Periods after the running one.",
+)
+@click.option("--cap", "cap_usd", type=NUMBER, metavar="USD", help="AUM limit to assume.")
+@click.option(
+    "--volume", "volume_usd", type=NUMBER, metavar="USD", help="Volume of every day to come to assume."
+)
+@click.option("--share", "pool_share", type=RATE, help="Share of fees that goes to the pool to assume.")
+@click.option("--fee-bps", type=NUMBER, metavar="BPS", help="Fees over volume to assume.")
+@click.option(
+    "--implied", multiple=True, metavar="CONTRACT=RATE", help="State the implied yield of a contract."
+)
+@click.option("--paths", type=int, help="Simulated paths.")
+@click.option("--seed", type=int, help="Seed of the simulation.")
+@click.option(
+    "--track-record/--no-track-record",
+    default=True,
+    show_default=True,
+    help="Also forecast and score the past.",
+)
+@set_option
+@store_options
+@output_options
+def forecast(
+    pool: str,
+    *,
+    implied: tuple[str, ...],
+    settings: tuple[str, ...],
+    db: str | None,
+    as_of: datetime | None,
+    output: Output,
+    **options: Any,
+) -> None:
+    """Forecast the fee APY of a POOL: this period, the next ones, and the mean to each contract's maturity."""
+    from yieldtrade.forecast import forecast_apy
+    from yieldtrade.report.forecast_report import PERIODS, period_record, to_record, write_report
+
+    asked = {name: value for name, value in options.items() if value is not None}
+    with opened(db) as store:
+        pool_id = store.view().pool(pool).pool_id if as_of is None else store.view(as_of).pool(pool).pool_id
+        view = stated(store.view(as_of, need=pool_id), settings).with_yields(given_yields(implied))
+        note(f"as of {iso(view.as_of)} (data age {age_days(view.as_of, as_of):.0f} days)")
+        report = forecast_apy(view, pool_id, **asked)
+        outlooks = contract_outlooks(view, report)
+        _store(store, view, report, {"pool": pool_id, **asked})
+    if output.for_a_person:
+        write_report(report, outlooks, sys.stdout)
+    elif output.form in ("json", "jsonl") and output.columns is None:
+        output.write([to_record(report, outlooks)], PERIODS, alone=True)
+    else:
+        output.write([period_record(period) for period in report.periods], PERIODS)
+
+
+def contract_outlooks(view: MarketView, report: ForecastReport) -> list[ContractOutlook]:
+    """Return the live contracts on the pool, each with its figure and the forecast to its maturity."""
+    from yieldtrade.report.forecast_report import ContractOutlook
+
+    contracts = [contract for contract in view.live_contracts() if contract.underlying == report.pool_id]
+    quotes = view.quotes(tuple(contracts))
+    return [
+        ContractOutlook(
+            contract=contract,
+            quote=quotes.get(contract.contract_id),
+            forecast=report.to_maturity(contract),
+            days_to_maturity=days_between(view.as_of, contract.maturity),
+        )
+        for contract in sorted(contracts, key=lambda found: found.maturity)
+    ]
+
+
+def _store(store: Store, view: MarketView, report: ForecastReport, arguments: dict[str, Any]) -> None:
+    from yieldtrade.report.forecast_report import quantile_rows, score_rows
+
+    try:
+        with store.recording("forecast", arguments, view, report.input_hash) as run:
+            run.rows(
+                "forecast",
+                ("target", "period_start", "period_end", "quantile", "pool", "value", "model_version"),
+                quantile_rows(report),
+            )
+            run.rows("forecast_score", ("model", "horizon", "metric", "value", "origins"), score_rows(report))
+    except StoreError as error:
+        warn(f"the forecast was not recorded: {error}")

@@ -1,0 +1,344 @@
+"""The forecast itself: paths, centred and calibrated by the record, as a report (forecast.md 4-8)."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from yieldtrade.conventions import DAYS_PER_YEAR, iso
+from yieldtrade.elementwise import checked, positive, share
+from yieldtrade.errors import DomainError, MissingDataError
+from yieldtrade.forecast.candidates import COMBINATION, STRUCTURAL, Raw, raw_forecast
+from yieldtrade.forecast.card import fit_apy_model
+from yieldtrade.forecast.data import FEES, MEASURED, SERIES, TVL, VOLUME, check_usable, pool_history
+from yieldtrade.forecast.evaluate import HORIZONS, SEED, evaluate_forecasts
+from yieldtrade.forecast.fees import fit_fee_model
+from yieldtrade.forecast.notes import fee_series_text, quality_notes
+from yieldtrade.forecast.periods import DAYS, day_of, start_of
+from yieldtrade.forecast.result import (
+    MODEL_VERSION,
+    ForecastReport,
+    PeriodForecast,
+    Worlds,
+    distribution,
+    observed_part,
+)
+from yieldtrade.forecast.scenarios import (
+    ASKED_APY,
+    BreakEven,
+    break_even_volume,
+    scenario_base,
+    scenario_table,
+    volume_regimes,
+)
+from yieldtrade.forecast.simulate import WhatIf
+from yieldtrade.forecast.target import build_target, definition_text
+from yieldtrade.forecast.tvl import fit_tvl_model
+from yieldtrade.forecast.volume import fit_volume_model
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from yieldtrade.forecast.card import ApyModel
+    from yieldtrade.forecast.data import PoolHistory
+    from yieldtrade.forecast.evaluate import TrackRecord
+    from yieldtrade.forecast.scenarios import ScenarioCell
+    from yieldtrade.market import MarketView
+
+PATHS = 4_000
+PERIODS = 8
+MOST_PERIODS = 104
+# Periods simulated beyond those shown, so that any holding period of a year can be asked for.
+SIMULATED = 53
+
+
+def forecast_apy(
+    view: MarketView,
+    pool_id: str = "JLP",
+    *,
+    periods: int = PERIODS,
+    cap_usd: float | None = None,
+    volume_usd: float | None = None,
+    pool_share: float | None = None,
+    fee_bps: float | None = None,
+    paths: int = PATHS,
+    seed: int = SEED,
+    track_record: bool = True,
+) -> ForecastReport:
+    """Forecast a pool's fee APY for the running period, the next ones, and any holding period.
+
+    Parameters
+    ----------
+    view
+        What is known.
+    pool_id
+        The pool.
+    periods
+        Periods shown after the running one, 1 to 104.
+    cap_usd, volume_usd, pool_share, fee_bps
+        The user's own AUM limit (USD), volume of every day to come (USD), pool share of fees (fraction) and fees
+        over volume (bps). Any of them makes the forecast the structural model's alone, since the record does not
+        speak for an assumption.
+    paths
+        Simulated paths.
+    seed
+        Seed of the generator, 20241130 unless given: same view and seed, same numbers to the last digit.
+    track_record
+        Forecast every past week too, choose the model and calibrate the spread by it. Without it the forecast is
+        the equal-weight combination with the spread of the simulation.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such pool.
+    MissingDataError
+        Fewer than 60 usable days, or too many missing.
+    MarketDefinitionError
+        A parameter that is needed is not published.
+    DomainError
+        An argument outside its range.
+    """
+    _check_whole("periods", periods, 1, MOST_PERIODS)
+    _check_whole("paths", paths, 1, None)
+    _check_whole("seed", seed, 0, None)
+    what_if = _what_if(cap_usd, volume_usd, pool_share, fee_bps)
+    history = pool_history(view, pool_id)
+    check_usable(history)
+    target = build_target(history)
+    cal = target.calendar
+    running = cal.running(history.as_of)
+    last_needed = max(
+        (cal.number(day_of(end)) for end in _maturities(view, history.pool.pool_id)), default=running
+    )
+    raw = raw_forecast(
+        history,
+        target,
+        end=max(running + max(periods, SIMULATED), min(last_needed, running + MOST_PERIODS)) + 1,
+        paths=paths,
+        seed=(seed,),
+        what_if=what_if,
+    )
+    record = evaluate_forecasts(history, horizons=HORIZONS, seed=seed) if track_record else None
+    settled = _settle(raw, history, running, None if what_if.replaces_model() else record, what_if)
+    shown = range(running, running + periods + 1)
+    forecasts = [_period(raw, history, settled, number) for number in shown]
+    fee_model = fit_fee_model(history)
+    apy_model = _apy_model(history)
+    share_ahead = history.pool.terms.number("fees.pool_share") if pool_share is None else pool_share
+    cells, evens = _scenarios(history, apy_model, forecasts[0], share_ahead, cal.compounding, cap_usd)
+    return ForecastReport(
+        pool_id=history.pool.pool_id,
+        as_of=history.as_of,
+        data_through=_through(history),
+        data_age_days=_ages(history),
+        definition=definition_text(target),
+        fee_series=fee_series_text(target),
+        notes=quality_notes(history, target, what_if),
+        running=forecasts[0],
+        upcoming=tuple(forecasts[1:]),
+        model=settled.model,
+        calibrated=record is not None and not what_if.replaces_model(),
+        fee_model=fee_model,
+        volume_model=fit_volume_model(history),
+        tvl_model=fit_tvl_model(history),
+        apy_model=apy_model,
+        track_record=record,
+        scenarios=cells,
+        break_evens=evens,
+        pool_share=share_ahead,
+        model_version=MODEL_VERSION,
+        input_hash=_input_hash(
+            history, (periods, cap_usd, volume_usd, pool_share, fee_bps, paths, seed, track_record)
+        ),
+        seed=seed,
+        paths=paths,
+        worlds=_worlds(raw, settled),
+    )
+
+
+class _Settled(NamedTuple):
+    """The calibrated forecast: ``log APR`` by period and path, and the model of the running period."""
+
+    log_apr: NDArray[np.float64]
+    model: str
+    observed: NDArray[np.int64]
+
+
+def _settle(
+    raw: Raw, history: PoolHistory, running: int, record: TrackRecord | None, what_if: WhatIf
+) -> _Settled:
+    """Move the paths to the centre of the model chosen, and stretch them by the record.
+
+    Of a period partly observed only the rest moves: the shift fades with the days seen. Past the horizon of the
+    record its last factor holds.
+    """
+    observed = _fee_days(raw, history)
+    default = STRUCTURAL if what_if.replaces_model() else COMBINATION
+    deviations = raw.deviations()
+    log_apr = np.empty_like(deviations)
+    chosen = default
+    for row in range(len(log_apr)):
+        model, scale = default, 1.0
+        if record is not None:
+            model, scale, _ = record.now[min(int(raw.horizon[row]), len(record.now)) - 1]
+        shift = (1.0 - observed[row] / DAYS) * (raw.centre[model][row] - raw.median[row])
+        log_apr[row] = raw.median[row] + shift + scale * deviations[row]
+        if raw.paths.known[row]:
+            log_apr[row] = raw.paths.log_apr[row]
+        if raw.paths.first + row == running:
+            chosen = model
+    return _Settled(log_apr, chosen, observed)
+
+
+def _fee_days(raw: Raw, history: PoolHistory) -> NDArray[np.int64]:
+    """Count the days of each simulated period whose fees are known."""
+    fees = np.logical_or.reduce([np.isfinite(history.values[name]) for name in FEES])
+    numbers = raw.target.calendar.numbers(history.days[fees]) - raw.paths.first
+    return np.bincount(numbers[numbers >= 0], minlength=len(raw.median))
+
+
+def _period(raw: Raw, history: PoolHistory, settled: _Settled, number: int) -> PeriodForecast:
+    cal, row = raw.target.calendar, number - raw.paths.first
+    days = int(settled.observed[row])
+    return PeriodForecast(
+        start=cal.start(number),
+        end=cal.start(number + 1),
+        publication=cal.published(number),
+        days_observed=days,
+        apy_so_far=_so_far(raw, history, number, row),
+        apy=distribution(_apy(settled.log_apr[row], cal.compounding)),
+        volume_usd=distribution(raw.paths.volume[row]),
+        fees_usd=distribution(raw.paths.fees[row]),
+        tvl_usd=distribution(raw.paths.tvl[row]),
+    )
+
+
+def _so_far(raw: Raw, history: PoolHistory, number: int, row: int) -> float | None:
+    """APY of the days of a period whose fees are known, at the ratio known now; TVL not known takes its median."""
+    target = raw.target
+    if raw.paths.known[row]:
+        return float(_apy(raw.paths.log_apr[row, 0], target.calendar.compounding))
+    inside = (target.calendar.numbers(history.days) == number) & np.isfinite(target.fees)
+    if not inside.any():
+        return None
+    tvl = history.values[TVL][inside]
+    tvl = np.where(np.isfinite(tvl), tvl, np.median(raw.paths.tvl[row]))
+    flow = float((history.pool_share()[inside] * target.fees[inside]).mean())
+    apr = DAYS_PER_YEAR * flow / float(tvl.mean())
+    level = target.ratio.level if target.ratio is not None else 0.0
+    return float(_apy(np.log(apr) + level, target.calendar.compounding))
+
+
+def _worlds(raw: Raw, settled: _Settled) -> Worlds:
+    target = raw.target
+    n = target.calendar.compounding
+    # before it was measured, the yield is computed and carries the ratio known now
+    past = {
+        target.first + place: float(np.log1p(_apy(level + np.log(target.share[place]), n)))
+        for place, level in enumerate(target.level)
+        if np.isfinite(level) and target.first + place < raw.paths.first
+    }
+    known = np.where(raw.paths.known, 1.0, observed_part(np.minimum(settled.observed, DAYS)))
+    return Worlds(
+        calendar=target.calendar,
+        first=raw.paths.first,
+        log_growth=np.log1p(_apy(settled.log_apr, n)),
+        known=known,
+        past=past,
+    )
+
+
+def _scenarios(
+    history: PoolHistory,
+    model: ApyModel | None,
+    running: PeriodForecast,
+    share_ahead: float,
+    n: float,
+    cap: float | None,
+) -> tuple[tuple[ScenarioCell, ...], tuple[BreakEven, ...]]:
+    if model is None:
+        return (), ()
+    limit = history.pool.terms.get("aum_limit_usd")
+    base = scenario_base(running.tvl_usd.median, None if limit is None else float(limit))
+    volumes = volume_regimes(history, running.volume_usd.median / DAYS)
+    cells = scenario_table(model.card, base_tvl=base, volumes=volumes, share=share_ahead, n=n, given=cap)
+    sizes = sorted({cell.tvl_usd for cell in cells})
+    evens = tuple(
+        BreakEven(apy=apy, tvl_usd=size, volume_usd=break_even_volume(model.card, apy, size, share_ahead, n))
+        for apy in (running.apy.median, ASKED_APY)
+        for size in sizes
+    )
+    return cells, evens
+
+
+def _apy_model(history: PoolHistory) -> ApyModel | None:
+    try:
+        return fit_apy_model(history)
+    except MissingDataError:
+        return None
+
+
+def _apy(log_apr: Any, n: float) -> NDArray[np.float64]:
+    """Official APY, ``(1 + APR/n)^n - 1``."""
+    return np.asarray(np.expm1(n * np.log1p(np.exp(log_apr) / n)))
+
+
+def _maturities(view: MarketView, pool_id: str) -> list[datetime]:
+    return [contract.maturity for contract in view.live_contracts() if contract.underlying == pool_id]
+
+
+def _through(history: PoolHistory) -> dict[str, np.datetime64]:
+    found = {name: history.last_day(name) for name in SERIES}
+    return {name: day for name, day in found.items() if day is not None}
+
+
+def _ages(history: PoolHistory) -> dict[str, float]:
+    """Days since each series was last known: a figure is known when its day is over, the TVL when it begins."""
+    ages = {}
+    for name, day in _through(history).items():
+        known = start_of(day) + timedelta(days=0 if name == TVL else 1)
+        ages[name] = (history.as_of - known) / timedelta(days=1)
+    return ages
+
+
+def _what_if(
+    cap_usd: float | None, volume_usd: float | None, pool_share: float | None, fee_bps: float | None
+) -> WhatIf:
+    for name, value in (("cap_usd", cap_usd), ("volume_usd", volume_usd), ("fee_bps", fee_bps)):
+        if value is not None:
+            checked(name, value, positive(name))
+    if pool_share is not None:
+        checked("pool_share", pool_share, positive("pool_share"), share("pool_share"))
+    return WhatIf(cap_usd=cap_usd, volume_usd=volume_usd, pool_share=pool_share, fee_bps=fee_bps)
+
+
+def _check_whole(name: str, value: int, least: int, most: int | None) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or value < least
+        or (most is not None and value > most)
+    ):
+        allowed = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        raise DomainError(f"{name} = {value!r} must be a whole number {allowed}")
+
+
+def _input_hash(history: PoolHistory, arguments: tuple[object, ...]) -> str:
+    """Hash everything the numbers depend on: figures, dated parameters, moment and arguments."""
+    digest = hashlib.sha256(f"{MODEL_VERSION} {iso(history.as_of)} {arguments!r}".encode())
+    digest.update(history.days.astype(np.int64).tobytes())
+    for name in SERIES:
+        digest.update(history.values[name].tobytes())
+    for name in (VOLUME, MEASURED):
+        digest.update("|".join(history.quality[name]).encode())
+    for valid_from, parameters in history.pool.changes:
+        dated = sorted((name, term.value) for name, term in parameters.items())
+        digest.update(f"{iso(valid_from)} {dated!r}".encode())
+    terms = sorted((name, term.value) for name, term in history.pool.terms.parameters.items())
+    digest.update(repr(terms).encode())
+    return digest.hexdigest()

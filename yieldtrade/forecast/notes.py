@@ -1,0 +1,116 @@
+"""What a forecast used, estimated and left out, in words (forecast.md 2, 8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from yieldtrade.forecast.data import FEES, MEASURED, TVL, UNCERTAIN, VOLUME, missing_shares
+from yieldtrade.forecast.periods import day_of
+
+if TYPE_CHECKING:
+    from yieldtrade.forecast.data import PoolHistory
+    from yieldtrade.forecast.simulate import WhatIf
+    from yieldtrade.forecast.target import Target
+
+# Fees over volume outside this band of the schedule's base look wrong.
+BAND = (0.5, 3.0)
+_STALE_DAYS = 7
+_BPS = 1e4
+
+
+def fee_series_text(target: Target) -> str:
+    """Name the fee series that was modelled."""
+    if target.basis == "gross":
+        return "gross fees of all kinds"
+    multiple = target.close_multiple
+    return (
+        "fees of opens and closes; where only closes are known, those times "
+        f"{multiple.value:.3f} +/- {multiple.sd:.3f} ({multiple.source})"
+    )
+
+
+def quality_notes(history: PoolHistory, target: Target, what_if: WhatIf) -> tuple[str, ...]:
+    """Say what a reader must know of the data and the assumptions behind a forecast."""
+    notes = [
+        *_definition_notes(target),
+        *_volume_notes(history),
+        *_missing_notes(history),
+        *_age_notes(history),
+        *_band_notes(history, target),
+        *_assumption_notes(what_if),
+    ]
+    return tuple(notes)
+
+
+def _definition_notes(target: Target) -> list[str]:
+    if target.ratio is None:
+        kind = (
+            "all fees"
+            if target.basis == "gross"
+            else "fees of opens and closes only, so the yield is understated"
+        )
+        return [f"no yield measured on chain is known: the APY is computed from {kind}"]
+    return [
+        f"measured over computed yield: level {np.exp(target.ratio.level):.3f} from {target.ratio.weeks} weeks; it "
+        "holds the borrow, swap and liquidation fees missing from the series and any bias of the TVL"
+    ]
+
+
+def _volume_notes(history: PoolHistory) -> list[str]:
+    words, counts = np.unique(history.quality[VOLUME], return_counts=True)
+    by_word = {str(word): int(count) for word, count in zip(words, counts, strict=True) if word}
+    notes = ["volume by quality: " + ", ".join(f"{word} {count}" for word, count in by_word.items())]
+    if by_word.get(UNCERTAIN):
+        notes.append(f"{by_word[UNCERTAIN]} days of uncertain date enter means of a week or more only")
+    flat = int((history.quality[MEASURED] == "flat").sum())
+    if flat:
+        notes.append(f"{flat} measured yields repeat the day before and may be carried forward")
+    return notes
+
+
+def _missing_notes(history: PoolHistory) -> list[str]:
+    return [
+        f"{share:.1%} of the days of {name} are missing and stay so"
+        for name, share in missing_shares(history).items()
+        if share > 0
+    ]
+
+
+def _age_notes(history: PoolHistory) -> list[str]:
+    notes = []
+    for label, names in (("volume", (VOLUME,)), ("fees", FEES), ("TVL", (TVL,))):
+        last = history.last_day(*names)
+        age = int((day_of(history.as_of) - last).astype(np.int64)) if last is not None else 0
+        if age > _STALE_DAYS:
+            notes.append(f"{label} end on {last}, {age} days ago: simulated from there")
+    return notes
+
+
+def _band_notes(history: PoolHistory, target: Target) -> list[str]:
+    relative = _BPS * target.fees / history.values[VOLUME] / history.dated("trade.base_bps")
+    known = relative[np.isfinite(relative)]
+    if not len(known):
+        return ["no fee schedule is published: fees were not checked against it"]
+    odd = int(((known < BAND[0]) | (known > BAND[1])).sum())
+    if not odd:
+        return []
+    return [
+        f"{odd} of {len(known)} days have fees below {BAND[0]:g} or above {BAND[1]:g} times the base fee of their "
+        "date on their volume"
+    ]
+
+
+def _assumption_notes(what_if: WhatIf) -> list[str]:
+    given = {
+        "AUM limit": what_if.cap_usd,
+        "volume a day": what_if.volume_usd,
+        "pool share": what_if.pool_share,
+        "fees over volume, bps": what_if.fee_bps,
+    }
+    return [
+        f"assumed by the user: {name} = {value:g}; the record does not speak for it"
+        for name, value in given.items()
+        if value is not None
+    ]

@@ -1,0 +1,372 @@
+"""A forecast as plain values, as stored rows, and as the report a person reads on a terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from yieldtrade.conventions import iso
+from yieldtrade.report.output import Column, console, human, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from yieldtrade.forecast.result import Distribution, ForecastReport, PeriodForecast, YieldForecast
+    from yieldtrade.forecast.table import Regression
+    from yieldtrade.market import Contract, YieldQuote
+
+SPARKS = "▁▂▃▄▅▆▇█"
+SHOWN_PAST = 40
+# The regimes are quantiles of the trailing year: at a quiet year's end "bear" may lie above today.
+REGIMES = {"bear": "bear: 10th percentile of a year", "base": "base: now", "bull": "bull: 90th percentile"}
+RECORD_METRICS = (
+    "skill_crps_vs_persistence",
+    "mae_log",
+    "coverage_50",
+    "coverage_80",
+    "coverage_95",
+    "raw_coverage_80",
+)
+
+PERIODS = (
+    Column("start", "period from", "moment"),
+    Column("end", "to", "moment"),
+    Column("days_observed", "days seen", "integer"),
+    Column("apy_p05", "5 %", "percent"),
+    Column("apy_p10", "10 %", "percent"),
+    Column("apy_p25", "25 %", "percent"),
+    Column("apy_p50", "median", "percent"),
+    Column("apy_p75", "75 %", "percent"),
+    Column("apy_p90", "90 %", "percent"),
+    Column("apy_p95", "95 %", "percent"),
+    Column("apy_mean", "mean", "percent"),
+    Column("volume_usd_p50", "volume", "usd"),
+    Column("oc_fees_usd_p50", "oc fees", "usd"),
+    Column("tvl_usd_p50", "TVL", "usd"),
+)
+_SCENARIOS = (
+    Column("tvl_usd", "TVL", "usd"),
+    Column("tvl_change", "change", "percent"),
+    Column("regime", "volume"),
+    Column("volume_usd", "USD a day", "usd"),
+    Column("median_apy", "median APY", "percent"),
+    Column("low_apy", "10 %", "percent"),
+    Column("high_apy", "90 %", "percent"),
+)
+_BREAK_EVENS = (
+    Column("apy", "for an APY of", "percent"),
+    Column("tvl_usd", "at a TVL of", "usd"),
+    Column("volume_usd", "volume a day must be", "usd"),
+)
+_CONTRACTS = (
+    Column("contract", "contract"),
+    Column("days_to_maturity", "days left", "days"),
+    Column("implied_apy", "implied", "percent"),
+    Column("forecast_apy_mean", "forecast mean", "percent"),
+    Column("forecast_apy_p10", "10 %", "percent"),
+    Column("forecast_apy_p90", "90 %", "percent"),
+    Column("p_yt_gains", "P(YT gains)", "percent"),
+    Column("verdict", "YT is"),
+    Column("quote_kind", "quote"),
+)
+_RECORD = (
+    Column("horizon", "weeks ahead", "integer"),
+    Column("origins", "forecasts", "integer"),
+    Column("skill_crps_vs_persistence", "CRPS skill over persistence", "percent"),
+    Column("mae_log", "mean log error", "number"),
+    Column("mae_log_persistence", "of persistence", "number"),
+    Column("coverage_50", "in 50 %", "percent"),
+    Column("coverage_80", "in 80 %", "percent"),
+    Column("coverage_95", "in 95 %", "percent"),
+    Column("raw_coverage_80", "in raw 80 %", "percent"),
+)
+_COEFFICIENTS = (
+    Column("model", "model"),
+    Column("name", "coefficient"),
+    Column("estimate", "estimate", "number"),
+    Column("std_error", "std error", "number"),
+    Column("r_squared", "R2", "number"),
+    Column("rows", "rows", "integer"),
+)
+
+
+class ContractOutlook(NamedTuple):
+    """A contract beside the forecast of the mean APY to its maturity."""
+
+    contract: Contract
+    quote: YieldQuote | None
+    forecast: YieldForecast
+    days_to_maturity: float
+
+    def to_record(self) -> dict[str, Any]:
+        """Return plain values; the probability that YT bought at the implied yield gains over holding ST."""
+        import numpy as np
+
+        samples = self.forecast.samples
+        implied = None if self.quote is None else self.quote.implied_apy
+        gains = None if implied is None else float((samples > implied).mean())
+        return {
+            "contract": self.contract.contract_id,
+            "maturity": iso(self.contract.maturity),
+            "days_to_maturity": self.days_to_maturity,
+            "implied_apy": implied,
+            "quote_kind": None if self.quote is None else self.quote.kind,
+            "forecast_apy_mean": self.forecast.mean_apy,
+            "forecast_apy_sd": self.forecast.sd_apy,
+            "forecast_apy_p10": float(np.quantile(samples, 0.1)),
+            "forecast_apy_p50": float(np.quantile(samples, 0.5)),
+            "forecast_apy_p90": float(np.quantile(samples, 0.9)),
+            "known_fraction": self.forecast.known_fraction,
+            "p_yt_gains": gains,
+            "verdict": None if implied is None else ("cheap" if self.forecast.mean_apy > implied else "dear"),
+        }
+
+
+def to_record(report: ForecastReport, outlooks: Sequence[ContractOutlook]) -> dict[str, Any]:
+    """Return a forecast as plain values, keys with their units."""
+    return {
+        "pool": report.pool_id,
+        "as_of": iso(report.as_of),
+        "data_age_days": dict(report.data_age_days),
+        "data_through": {name: str(day) for name, day in report.data_through.items()},
+        "definition": report.definition,
+        "fee_series": report.fee_series,
+        "model": report.model,
+        "calibrated": report.calibrated,
+        "periods": [period_record(period) for period in report.periods],
+        "past_apy": {iso(start): apy for start, apy in past_apys(report)},
+        "contracts": [outlook.to_record() for outlook in outlooks],
+        "scenarios": scenario_records(report),
+        "break_even_volumes": break_even_records(report),
+        "coefficients": list(coefficient_records(report)),
+        "fees": _fee_record(report),
+        "track_record": record_rows(report),
+        "notes": list(report.notes),
+        "model_version": report.model_version,
+        "seed": report.seed,
+        "paths": report.paths,
+        "inputs_sha256": report.input_hash,
+    }
+
+
+def period_record(period: PeriodForecast) -> dict[str, Any]:
+    """Return one interest period as plain values."""
+    record: dict[str, Any] = {
+        "start": iso(period.start),
+        "end": iso(period.end),
+        "publication": iso(period.publication),
+        "days_observed": period.days_observed,
+        "apy_so_far": period.apy_so_far,
+    }
+    for name, found in (
+        ("apy", period.apy),
+        ("volume_usd", period.volume_usd),
+        ("oc_fees_usd", period.fees_usd),
+        ("tvl_usd", period.tvl_usd),
+    ):
+        record.update(_quantiles(name, found))
+    return record
+
+
+def _quantiles(name: str, found: Distribution) -> dict[str, float]:
+    return {
+        **{f"{name}_p{round(100 * level):02}": value for level, value in found.quantiles.items()},
+        f"{name}_mean": found.mean,
+    }
+
+
+def past_apys(report: ForecastReport) -> list[tuple[Any, float]]:
+    """Return the start and the APY of the past periods whose yield is known, in order."""
+    worlds = report.worlds
+    return [
+        (worlds.calendar.start(number), math.expm1(worlds.past[number])) for number in sorted(worlds.past)
+    ]
+
+
+def scenario_records(report: ForecastReport) -> list[dict[str, Any]]:
+    """Return the scenario table as plain values."""
+    names = ("tvl_usd", "tvl_change", "regime", "volume_usd", "median_apy", "low_apy", "high_apy", "given")
+    return [{name: getattr(cell, name) for name in names} for cell in report.scenarios]
+
+
+def break_even_records(report: ForecastReport) -> list[dict[str, Any]]:
+    """Return the volumes that keep an APY, as plain values."""
+    return [
+        {"apy": found.apy, "tvl_usd": found.tvl_usd, "volume_usd": found.volume_usd}
+        for found in report.break_evens
+    ]
+
+
+def coefficient_records(report: ForecastReport) -> Iterator[dict[str, Any]]:
+    """Yield every coefficient of every fitted line with its standard error."""
+    for fit in _fits(report):
+        for coefficient in fit.coefficients:
+            yield {
+                "model": fit.equation,
+                "errors": fit.errors,
+                "name": coefficient.name,
+                "estimate": coefficient.estimate,
+                "std_error": coefficient.std_error,
+                "r_squared": fit.r_squared,
+                "rows": fit.rows,
+            }
+
+
+def _fits(report: ForecastReport) -> Iterator[Regression]:
+    fees = report.fee_model
+    yield fees.log_fit
+    if fees.huber_fit is not None:
+        yield fees.huber_fit
+    yield fees.linear_fit
+    yield report.volume_model.fit
+    if report.apy_model is not None:
+        yield report.apy_model.fit
+
+
+def _fee_record(report: ForecastReport) -> dict[str, Any]:
+    fees = report.fee_model
+    return {
+        "slope": fees.slope,
+        "elasticity_r_squared": fees.elasticity_r_squared,
+        "durbin_watson": fees.durbin_watson,
+        "implied_bps_median": fees.implied_bps_median,
+        "implied_bps_p95": fees.implied_bps_p95,
+        "median_volume_usd": fees.median_volume_usd,
+        "p95_volume_usd": fees.p95_volume_usd,
+        "base_bps": fees.base_bps,
+        "breaks": [
+            {"day": str(found.day), "what": found.what, "shift": found.shift, "std_error": found.std_error}
+            for found in fees.breaks
+        ],
+    }
+
+
+def record_rows(report: ForecastReport) -> list[dict[str, Any]]:
+    """Return the track record, one row a horizon."""
+    record = report.track_record
+    if record is None:
+        return []
+    origins = {
+        s.horizon: s.origins for s in record.scores if s.metric == "coverage_80" and s.model == "selected"
+    }
+    return [
+        {
+            "horizon": horizon,
+            "origins": count,
+            **{name: record.score(name, horizon) for name in RECORD_METRICS},
+            "mae_log_persistence": record.score("mae_log", horizon, "persistence"),
+        }
+        for horizon, count in sorted(origins.items())
+    ]
+
+
+def score_rows(report: ForecastReport) -> list[tuple[Any, ...]]:
+    """Return every score as the store keeps it: model, horizon, metric, value, origins."""
+    if report.track_record is None:
+        return []
+    return [
+        (s.model, s.horizon, s.metric, s.value, s.origins)
+        for s in report.track_record.scores
+        if math.isfinite(s.value)
+    ]
+
+
+def quantile_rows(report: ForecastReport) -> list[tuple[Any, ...]]:
+    """Return every quantile as the store keeps it."""
+    names = ("target", "period_start", "period_end", "quantile", "pool", "value", "model_version")
+    return [tuple(row[name] for name in names) for row in report.rows()]
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draw a series in one line of text."""
+    low, high = min(values), max(values)
+    if high == low:
+        return SPARKS[0] * len(values)
+    return "".join(SPARKS[round((value - low) / (high - low) * (len(SPARKS) - 1))] for value in values)
+
+
+def write_report(report: ForecastReport, outlooks: Sequence[ContractOutlook], stream: TextIO) -> None:
+    """Write the report for a person."""
+    out = console(stream)
+    for line in _headline(report):
+        out.print(line, markup=False)
+    periods = [period_record(period) for period in report.periods]
+    write_table(periods, PERIODS, stream, title="APY by interest period, and medians of what is behind it")
+    if outlooks:
+        write_table(
+            [outlook.to_record() for outlook in outlooks],
+            _CONTRACTS,
+            stream,
+            title="Contracts: implied yield against the mean APY to maturity",
+        )
+    _write_models(report, stream)
+    if report.scenarios:
+        cells = [
+            {**cell, "regime": REGIMES.get(cell["regime"], cell["regime"])}
+            for cell in scenario_records(report)
+        ]
+        write_table(
+            cells,
+            _SCENARIOS,
+            stream,
+            title="Scenarios: TVL by volume, 80 % interval of a week",
+        )
+        write_table(break_even_records(report), _BREAK_EVENS, stream, title="What must be true")
+    rows = record_rows(report)
+    if rows:
+        write_table(
+            rows,
+            _RECORD,
+            stream,
+            title="Track record: weekly forecasts, each from what was known at its moment",
+        )
+    out.print("Notes", style="bold")
+    for line in report.notes:
+        out.print(f"- {line}", markup=False)
+    out.print(
+        f"- model {report.model_version}, {report.paths} paths, seed {report.seed}, inputs {report.input_hash[:12]}",
+        markup=False,
+    )
+
+
+def _headline(report: ForecastReport) -> Iterator[str]:
+    running = report.running
+    ages = ", ".join(f"{name} {age:.0f}" for name, age in report.data_age_days.items() if age < 60)
+    yield f"{report.pool_id}: APY forecast as of {iso(report.as_of)}"
+    yield f"what is forecast: {report.definition}"
+    yield f"fees: {report.fee_series}"
+    yield f"age of the last figure in days: {ages}"
+    so_far = "" if running.apy_so_far is None else f"; so far {human(running.apy_so_far, 'percent')}"
+    left = len(PERIOD_DAYS) - running.days_observed
+    yield (
+        f"running period {human(iso(running.start), 'moment')} to {human(iso(running.end), 'moment')}, "
+        f"{running.days_observed} days seen, {left} to go{so_far}"
+    )
+    yield (
+        f"expected settlement {human(running.apy.median, 'percent')} "
+        f"(80 %: {human(running.apy.quantiles[0.1], 'percent')} to {human(running.apy.quantiles[0.9], 'percent')}), "
+        f"published about {human(iso(running.publication), 'moment')} UTC"
+    )
+    past = [apy for _, apy in past_apys(report)][-SHOWN_PAST:]
+    if past:
+        yield (
+            f"last {len(past)} periods {sparkline(past)} {human(min(past), 'percent')} to "
+            f"{human(max(past), 'percent')}, last {human(past[-1], 'percent')}"
+        )
+    calibrated = "calibrated by the track record" if report.calibrated else "not calibrated"
+    yield f"centred on the {report.model} model, spread {calibrated}"
+
+
+PERIOD_DAYS = range(7)
+
+
+def _write_models(report: ForecastReport, stream: TextIO) -> None:
+    fees = report.fee_model
+    write_table(list(coefficient_records(report)), _COEFFICIENTS, stream, title="Fitted lines, robust errors")
+    base = "unknown" if fees.base_bps is None else f"{fees.base_bps:g} bps"
+    console(stream).print(
+        f"fees take {fees.implied_bps_median:.1f} bps of volume at its median "
+        f"({human(fees.median_volume_usd, 'usd')} USD a day), {fees.implied_bps_p95:.1f} bps at its 95th percentile; "
+        f"the schedule's base is {base} before price impact; Durbin-Watson {fees.durbin_watson:.2f}",
+        markup=False,
+    )
