@@ -19,6 +19,7 @@ def _no_settings_of_the_user(monkeypatch, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     for name in ("YIELDTRADE_DB", "YIELDTRADE_AS_OF", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "160")
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(home))
 

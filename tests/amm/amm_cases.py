@@ -5,6 +5,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from yieldtrade.amm.base import Side
@@ -245,4 +246,6 @@ def trades(draw, amms, sides=SIDES, most=1.0):
     """Draw a venue, a side and a size of 1e-6 to ``most`` of the largest, spread over the orders."""
     amm, side = draw(amms), draw(st.sampled_from(sides))
     share = most * 10.0 ** draw(st.floats(-6.0, 0.0))
-    return amm, side, share * amm.max_size(side).size
+    size = share * amm.max_size(side).size
+    assume(size > 0)
+    return amm, side, size

@@ -101,8 +101,9 @@ def test_splitting_changes_nothing_off_pendle(trade, share):
 @FASTER
 @given(trades(logit_amms(), most=0.9), st.floats(0.05, 0.95))
 def test_splitting_gains_a_bounded_amount_on_pendle(trade, share):
-    """A Pendle trade in pieces is never worse, and better by less than the move of the price."""
+    """A Pendle trade of up to a fifth of the reserves gains less in pieces than the move of the price."""
     amm, side, size = trade
+    assume(size <= 0.2 * min(amm.total_pt, amm.total_asset))
     whole, first = amm.quote(side, size), amm.quote(side, size * share)
     assume(first.amm_after.max_size(side).size >= size * (1 - share))
     second = first.amm_after.quote(side, size * (1 - share))

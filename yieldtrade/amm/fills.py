@@ -100,7 +100,7 @@ def _cost(side: Side, amount: Amount, units: Amount, spot: Amount) -> Amount:
     ratio = pick(
         units > 0,
         # a price of 0 makes any payment infinitely dear
-        lambda: pick(spot > 0, lambda: _quotient(amount, units * spot), math.inf),
+        lambda: pick(spot > 0, lambda: _quotient(_quotient(amount, units), spot), math.inf),
         1.0,
     )
     cost = ratio - 1.0 if side.is_buy else 1.0 - ratio

@@ -27,7 +27,10 @@ _COLUMNS = (
 @click.option("--all", "everything", is_flag=True, help="Also the settings left at their defaults.")
 @output_options
 def config(output: Output, *, everything: bool) -> None:
-    """Show settings: flag > environment > ./yieldtrade.toml > user file > default."""
+    """Show every setting, its value and where it comes from.
+
+    Flags win over the environment, then ./yieldtrade.toml, the user file, and the default.
+    """
     files = {
         origin: read_settings(path) if os.path.isfile(path) else {} for origin, path in config_files().items()
     }

@@ -34,10 +34,11 @@ _LOADED = (
 def load(
     files: tuple[Path, ...], table_format: str | None, *, skip_bad: bool, db: str | None, output: Output
 ) -> None:
-    """Load tables of facts (CSV, JSON, JSON lines, Parquet) or definitions (TOML).
+    """Load tables of facts, or definitions, from files.
 
-    Each file is checked row by row and loaded whole or not at all; a file loaded before changes nothing, and a
-    figure that differs from the stored one is added as its correction.
+    Facts come as CSV, JSON, JSON lines or Parquet, definitions as TOML. Each file is checked row by row and
+    loaded whole or not at all; a file loaded before changes nothing, and a figure that differs from the
+    stored one is added as its correction.
     """
     records: list[dict[str, object]] = []
     with opened(db) as store:

@@ -74,7 +74,11 @@ def forecast(
     output: Output,
     **options: Any,
 ) -> None:
-    """Forecast the fee APY of a POOL: this period, the next ones, and the mean to each contract's maturity."""
+    """Forecast the APY a pool will pay, with its track record.
+
+    POOL is a name such as JLP. Its running interest period, the next ones, and the mean to each contract's
+    maturity are forecast, each as a distribution.
+    """
     from yieldtrade.forecast import forecast_apy
     from yieldtrade.report.forecast_report import PERIODS, period_record, to_record, write_report
 

@@ -54,7 +54,7 @@ def markets(
     as_of: datetime | None,
     output: Output,
 ) -> None:
-    """List venues, pools and contracts; with a NAME, show its parameters with date, basis and source.
+    """List and show venues, pools and contracts with their sources.
 
     NAME is venues, pools or contracts for a list of one kind, or the name of one of them.
     """

@@ -121,10 +121,11 @@ def quote(
     as_of: datetime | None,
     output: Output,
 ) -> None:
-    """Price PT and YT of one or many CONTRACTS.
+    """Price PT and YT of contracts from a yield, a price or the market.
 
-    The price comes from --implied, --pt-price or --yt-price, else from the stored market. A lone - reads JSON
-    objects from standard input, one a line, with the keys contract and implied_apy, pt_price or yt_price.
+    CONTRACTS are names such as JLP-2411. The price comes from --implied, --pt-price or --yt-price, else
+    from the stored market. A lone - reads JSON objects from standard input, one a line, with the keys
+    contract and implied_apy, pt_price or yt_price.
     """
     inputs = {"implied_apy": implied, "pt_price": pt_price, "yt_price": yt_price}
     position = {"leverage": leverage, "margin": margin, "side": side} if leverage is not None else None

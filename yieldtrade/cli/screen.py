@@ -88,7 +88,7 @@ def screen(
     as_of: datetime | None,
     output: Output,
     **limits: Any,
-) -> int:
+) -> None:
     """Screen every contract for trades that pay after every cost.
 
     Without --as-of the moment is the last one at which quotes are stored. A contract without a stored quote takes
@@ -111,7 +111,8 @@ def screen(
         _explain(found, explain)
     else:
         _write(found, output, rejected=rejected)
-    return FOUND if exit_code and found.accepted else 0
+    if exit_code and found.accepted:
+        click.get_current_context().exit(FOUND)
 
 
 def _view(store: Store, as_of: datetime | None, given: dict[str, float]) -> MarketView:
@@ -162,6 +163,8 @@ def _write(found: ScreenResult, output: Output, *, rejected: bool) -> None:
             write_table(
                 accepted, TABLE, sys.stdout, headers=output.headers, title=f"{len(accepted)} accepted"
             )
+            for line in legend(found.accepted):
+                click.echo(line)
         else:
             click.echo("no trade is accepted")
         if rejected and others:

@@ -10,11 +10,11 @@ import numpy as np
 
 from yieldtrade.conventions import DAYS_PER_YEAR, iso
 from yieldtrade.elementwise import checked, positive, share
-from yieldtrade.errors import DomainError, MissingDataError
+from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.candidates import COMBINATION, STRUCTURAL, Raw, raw_forecast
 from yieldtrade.forecast.card import fit_apy_model
-from yieldtrade.forecast.data import FEES, MEASURED, SERIES, TVL, VOLUME, check_usable, pool_history
-from yieldtrade.forecast.evaluate import HORIZONS, SEED, evaluate_forecasts
+from yieldtrade.forecast.data import MEASURED, SERIES, TVL, VOLUME, check_usable, check_whole, pool_history
+from yieldtrade.forecast.evaluate import HORIZONS, SEED, Calibration, evaluate_forecasts
 from yieldtrade.forecast.fees import fit_fee_model
 from yieldtrade.forecast.notes import fee_series_text, quality_notes
 from yieldtrade.forecast.periods import DAYS, day_of, start_of
@@ -24,7 +24,6 @@ from yieldtrade.forecast.result import (
     PeriodForecast,
     Worlds,
     distribution,
-    observed_part,
 )
 from yieldtrade.forecast.scenarios import (
     ASKED_APY,
@@ -103,9 +102,9 @@ def forecast_apy(
     DomainError
         An argument outside its range.
     """
-    _check_whole("periods", periods, 1, MOST_PERIODS)
-    _check_whole("paths", paths, 1, None)
-    _check_whole("seed", seed, 0, None)
+    check_whole("periods", periods, 1, MOST_PERIODS)
+    check_whole("paths", paths, 1)
+    check_whole("seed", seed, 0)
     what_if = _what_if(cap_usd, volume_usd, pool_share, fee_bps)
     history = pool_history(view, pool_id)
     check_usable(history)
@@ -123,8 +122,12 @@ def forecast_apy(
         seed=(seed,),
         what_if=what_if,
     )
-    record = evaluate_forecasts(history, horizons=HORIZONS, seed=seed) if track_record else None
-    settled = _settle(raw, history, running, None if what_if.replaces_model() else record, what_if)
+    observed = int(raw.observed[running - raw.paths.first])
+    records = _records(history, observed, seed) if track_record else _Records(None, None)
+    assumed = what_if.replaces_model()
+    settled = _settle(
+        raw, running, _Records(None, None) if assumed else records, STRUCTURAL if assumed else COMBINATION
+    )
     shown = range(running, running + periods + 1)
     forecasts = [_period(raw, history, settled, number) for number in shown]
     fee_model = fit_fee_model(history)
@@ -142,12 +145,13 @@ def forecast_apy(
         running=forecasts[0],
         upcoming=tuple(forecasts[1:]),
         model=settled.model,
-        calibrated=record is not None and not what_if.replaces_model(),
+        calibrated=track_record and not assumed,
         fee_model=fee_model,
         volume_model=fit_volume_model(history),
         tvl_model=fit_tvl_model(history),
         apy_model=apy_model,
-        track_record=record,
+        track_record=records.weekly,
+        nowcast_record=records.nowcast,
         scenarios=cells,
         break_evens=evens,
         pool_share=share_ahead,
@@ -166,50 +170,51 @@ class _Settled(NamedTuple):
 
     log_apr: NDArray[np.float64]
     model: str
-    observed: NDArray[np.int64]
 
 
-def _settle(
-    raw: Raw, history: PoolHistory, running: int, record: TrackRecord | None, what_if: WhatIf
-) -> _Settled:
-    """Move the paths to the centre of the model chosen, and stretch them by the record.
+class _Records(NamedTuple):
+    """What the past says: of whole periods ahead, and of a running period as far observed as this one."""
 
-    Of a period partly observed only the rest moves: the shift fades with the days seen. Past the horizon of the
-    record its last factor holds.
-    """
-    observed = _fee_days(raw, history)
-    default = STRUCTURAL if what_if.replaces_model() else COMBINATION
+    weekly: TrackRecord | None
+    nowcast: TrackRecord | None
+
+    def calibration(self, raw: Raw, row: int) -> Calibration | None:
+        """Return the calibration of a period; past the horizon of the record its last one holds."""
+        if self.nowcast is not None and raw.observed[row]:
+            return self.nowcast.now[0]
+        if self.weekly is None:
+            return None
+        return self.weekly.now[min(int(raw.horizon[row]), len(self.weekly.now)) - 1]
+
+
+def _records(history: PoolHistory, observed: int, seed: int) -> _Records:
+    weekly = evaluate_forecasts(history, horizons=HORIZONS, seed=seed)
+    if not 0 < observed < DAYS:
+        return _Records(weekly, None)
+    return _Records(weekly, evaluate_forecasts(history, horizons=1, observed_days=observed, seed=seed))
+
+
+def _settle(raw: Raw, running: int, records: _Records, default: str) -> _Settled:
+    """Put the paths at the centre of the model chosen, and stretch them by the record."""
     deviations = raw.deviations()
     log_apr = np.empty_like(deviations)
     chosen = default
     for row in range(len(log_apr)):
-        model, scale = default, 1.0
-        if record is not None:
-            model, scale, _ = record.now[min(int(raw.horizon[row]), len(record.now)) - 1]
-        shift = (1.0 - observed[row] / DAYS) * (raw.centre[model][row] - raw.median[row])
-        log_apr[row] = raw.median[row] + shift + scale * deviations[row]
-        if raw.paths.known[row]:
-            log_apr[row] = raw.paths.log_apr[row]
+        model, scale, _ = records.calibration(raw, row) or Calibration(default, 1.0, 0)
+        known = raw.paths.known[row]
+        log_apr[row] = raw.paths.log_apr[row] if known else raw.centre[model][row] + scale * deviations[row]
         if raw.paths.first + row == running:
             chosen = model
-    return _Settled(log_apr, chosen, observed)
-
-
-def _fee_days(raw: Raw, history: PoolHistory) -> NDArray[np.int64]:
-    """Count the days of each simulated period whose fees are known."""
-    fees = np.logical_or.reduce([np.isfinite(history.values[name]) for name in FEES])
-    numbers = raw.target.calendar.numbers(history.days[fees]) - raw.paths.first
-    return np.bincount(numbers[numbers >= 0], minlength=len(raw.median))
+    return _Settled(log_apr, chosen)
 
 
 def _period(raw: Raw, history: PoolHistory, settled: _Settled, number: int) -> PeriodForecast:
     cal, row = raw.target.calendar, number - raw.paths.first
-    days = int(settled.observed[row])
     return PeriodForecast(
         start=cal.start(number),
         end=cal.start(number + 1),
         publication=cal.published(number),
-        days_observed=days,
+        days_observed=int(raw.observed[row]),
         apy_so_far=_so_far(raw, history, number, row),
         apy=distribution(_apy(settled.log_apr[row], cal.compounding)),
         volume_usd=distribution(raw.paths.volume[row]),
@@ -243,7 +248,7 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
         for place, level in enumerate(target.level)
         if np.isfinite(level) and target.first + place < raw.paths.first
     }
-    known = np.where(raw.paths.known, 1.0, observed_part(np.minimum(settled.observed, DAYS)))
+    known = np.where(raw.paths.known, 1.0, raw.observed / DAYS)
     return Worlds(
         calendar=target.calendar,
         first=raw.paths.first,
@@ -315,17 +320,6 @@ def _what_if(
     if pool_share is not None:
         checked("pool_share", pool_share, positive("pool_share"), share("pool_share"))
     return WhatIf(cap_usd=cap_usd, volume_usd=volume_usd, pool_share=pool_share, fee_bps=fee_bps)
-
-
-def _check_whole(name: str, value: int, least: int, most: int | None) -> None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int)
-        or value < least
-        or (most is not None and value > most)
-    ):
-        allowed = f"from {least} to {most}" if most is not None else f"of at least {least}"
-        raise DomainError(f"{name} = {value!r} must be a whole number {allowed}")
 
 
 def _input_hash(history: PoolHistory, arguments: tuple[object, ...]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from yieldtrade.forecast.baselines import baseline_points
 from yieldtrade.forecast.card import fit_card
+from yieldtrade.forecast.data import FEES
 from yieldtrade.forecast.periods import DAYS
 from yieldtrade.forecast.simulate import WhatIf, first_simulated, fit_models, simulate
 
@@ -42,6 +43,8 @@ class Raw:
         ``log APR`` by candidate and by baseline, shape (h,) each.
     horizon
         Weeks from the last period known to each period, at least 1, shape (h,).
+    observed
+        Days of each period whose fees are known, shape (h,).
     """
 
     target: Target
@@ -50,6 +53,7 @@ class Raw:
     median: NDArray[np.float64]
     centre: Mapping[str, NDArray[np.float64]]
     horizon: NDArray[np.int64]
+    observed: NDArray[np.int64]
 
     def deviations(self) -> NDArray[np.float64]:
         """Return the log deviations of the paths from the median, shape (h, paths).
@@ -91,6 +95,13 @@ def raw_forecast(
     horizon = np.maximum(np.arange(start, end) - target.last_known(), 1)
     share = history.pool.terms.number("fees.pool_share") if assumed.pool_share is None else assumed.pool_share
     baselines = {name: points + np.log(share) for name, points in baseline_points(target, horizon).items()}
+    observed = observed_days(history, target, range(start, end))
+    # card and combination see whole weeks; once a day of it is observed the simulation was the better forecast
+    begun = observed > 0
+    whole = {
+        CARD: _card_centre(target, drawn, share, median),
+        COMBINATION: (median + sum(baselines.values())) / (1 + len(baselines)),
+    }
     return Raw(
         target=target,
         models=models,
@@ -99,11 +110,18 @@ def raw_forecast(
         centre={
             **baselines,
             STRUCTURAL: median,
-            CARD: _card_centre(target, drawn, share, median),
-            COMBINATION: (median + sum(baselines.values())) / (1 + len(baselines)),
+            **{name: np.where(begun, median, centre) for name, centre in whole.items()},
         },
         horizon=horizon,
+        observed=observed,
     )
+
+
+def observed_days(history: PoolHistory, target: Target, periods: range) -> NDArray[np.int64]:
+    """Count the days of each period whose fees are known."""
+    fees = np.logical_or.reduce([np.isfinite(history.values[name]) for name in FEES])
+    numbers = target.calendar.numbers(history.days[fees]) - periods.start
+    return np.bincount(numbers[numbers >= 0], minlength=len(periods))
 
 
 def _card_centre(

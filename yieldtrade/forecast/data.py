@@ -178,6 +178,20 @@ def check_usable(history: PoolHistory) -> None:
             )
 
 
+def check_whole(name: str, value: int, least: int, most: int | None = None) -> None:
+    """Refuse what is not a whole number within its range.
+
+    Raises
+    ------
+    DomainError
+        It is not.
+    """
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise DomainError(f"{name} = {value!r} must be a whole number {allowed}")
+
+
 def missing_shares(history: PoolHistory) -> dict[str, float]:
     """Return the share of days missing from volume, TVL and fees between their first and last known day.
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from yieldtrade.errors import DomainError, MissingDataError
+from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.baselines import BASELINES
 from yieldtrade.forecast.candidates import CANDIDATES, COMBINATION, raw_forecast
-from yieldtrade.forecast.data import LEAST_USABLE_DAYS, check_usable
-from yieldtrade.forecast.periods import calendar
+from yieldtrade.forecast.data import LEAST_USABLE_DAYS, check_usable, check_whole
+from yieldtrade.forecast.periods import DAYS, calendar, day_of
 from yieldtrade.forecast.scores import COVERAGES, QUANTILES, crps, inside, pinball, pit, sorted_quantiles
 from yieldtrade.forecast.target import build_target
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from yieldtrade.forecast.data import PoolHistory
     from yieldtrade.forecast.periods import Calendar
-    from yieldtrade.forecast.target import Definition, Target
+    from yieldtrade.forecast.target import CloseMultiple, Definition
 
 HORIZONS = 8
 PATHS = 400
@@ -111,9 +112,17 @@ class TrackRecord:
 
 
 def evaluate_forecasts(
-    history: PoolHistory, *, horizons: int = HORIZONS, paths: int = PATHS, seed: int = SEED
+    history: PoolHistory,
+    *,
+    horizons: int = HORIZONS,
+    observed_days: int = 0,
+    paths: int = PATHS,
+    seed: int = SEED,
 ) -> TrackRecord:
     """Forecast every week of the past from what was known then, and score it.
+
+    Scores ``crps`` and ``pinball`` are of log APY, in which every week counts alike; ``crps_apy`` is of APY itself,
+    which the high yields of a pool's first months dominate.
 
     Parameters
     ----------
@@ -121,7 +130,9 @@ def evaluate_forecasts(
         From :func:`yieldtrade.forecast.pool_history`; it is cut at the start of every period, as if that were
         the present. The weeks are those of its own publication calendar.
     horizons
-        Periods ahead, from the one that begins at the origin (1).
+        Periods ahead, from the one that runs at the origin (1).
+    observed_days
+        Days after the start of the running period at which each origin lies, 0 to 6.
     paths
         Simulated paths an origin.
     seed
@@ -130,34 +141,38 @@ def evaluate_forecasts(
     Raises
     ------
     DomainError
-        ``horizons`` or ``paths`` below 1.
+        ``horizons`` or ``paths`` below 1, ``observed_days`` outside 0 to 6.
     MissingDataError
         The history is too short (forecast.md 9).
     """
-    for name, value in (("horizons", horizons), ("paths", paths)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise DomainError(f"{name} = {value!r} must be a whole number of at least 1")
+    check_whole("horizons", horizons, 1)
+    check_whole("paths", paths, 1)
+    check_whole("observed_days", observed_days, 0, DAYS - 1)
+    check_whole("seed", seed, 0)
     check_usable(history)
     cal = calendar(history.pool.terms)
-    past = [_origin(cut, cal, number, horizons, paths, seed) for number, cut in _origins(history, cal)]
-    return _Scoring(past, build_target(history, cal), cal, horizons, paths).record()
+    after = timedelta(days=observed_days)
+    past = [_origin(cut, cal, number, horizons, paths, seed) for number, cut in _origins(history, cal, after)]
+    return _Scoring(past, _outcomes(history, cal, past, horizons), cal, paths).record()
 
 
 class _Origin(NamedTuple):
     number: int
     definition: Definition
+    multiple: CloseMultiple
     centre: dict[str, NDArray[np.float64]]
     deviations: NDArray[np.float64]  # of the simulated log APR from its median, ascending, shape (h, paths)
 
 
-def _origins(history: PoolHistory, cal: Calendar) -> Iterator[tuple[int, PoolHistory]]:
-    """Yield each period that could be forecast from at its start, with the history known then."""
+def _origins(history: PoolHistory, cal: Calendar, after: timedelta) -> Iterator[tuple[int, PoolHistory]]:
+    """Yield each period with enough data at its origin, with the history known then."""
     usable = history.days[history.usable()]
-    for number in range(cal.number(history.days[0]), cal.running(history.as_of) + 1):
-        first = cal.first_day(number)
-        if int((usable < first).sum()) < LEAST_USABLE_DAYS or cal.start(number) > history.as_of:
+    last = min(cal.running(history.as_of), cal.number(history.days[-1]) + 1)
+    for number in range(cal.number(history.days[0]), last + 1):
+        moment = cal.start(number) + after
+        if int((usable < day_of(moment)).sum()) < LEAST_USABLE_DAYS or moment > history.as_of:
             continue
-        cut = history.cut(cal.start(number))
+        cut = history.cut(moment)
         try:
             check_usable(cut)
         except MissingDataError:
@@ -172,17 +187,28 @@ def _origin(
     raw = raw_forecast(history, target, end=number + horizons, paths=paths, seed=(seed, number))
     ahead = slice(number - raw.paths.first, None)
     centre = {name: points[ahead] for name, points in raw.centre.items()}
-    return _Origin(number, target.definition, centre, np.sort(raw.deviations()[ahead], axis=1))
+    return _Origin(
+        number, target.definition, target.close_multiple, centre, np.sort(raw.deviations()[ahead], axis=1)
+    )
+
+
+def _outcomes(history: PoolHistory, cal: Calendar, past: list[_Origin], horizons: int) -> NDArray[np.float64]:
+    """Return the ``log APR`` that came of each forecast, under the definition it was made in, shape (o, h)."""
+    target = build_target(history, cal)
+    # fees inferred from closes are inferred for the outcome as they were for the forecast
+    targets = {o.multiple: build_target(history, cal, o.multiple) for o in past if o.definition == "oc"}
+    found = [
+        [targets.get(o.multiple, target).outcome(o.number + h, o.definition) for h in range(horizons)]
+        for o in past
+    ]
+    return np.array(found, dtype=np.float64).reshape(len(past), horizons)
 
 
 class _Scoring:
     """Scores of all origins; at each of them only errors known by then are used."""
 
-    def __init__(self, past: list[_Origin], target: Target, cal: Calendar, horizons: int, paths: int) -> None:
-        self._past, self._cal, self._shape = past, cal, (len(past), horizons)
-        self._outcome = np.array(
-            [[target.outcome(o.number + h, o.definition) for h in range(horizons)] for o in past]
-        ).reshape(self._shape)
+    def __init__(self, past: list[_Origin], outcome: NDArray[np.float64], cal: Calendar, paths: int) -> None:
+        self._past, self._cal, self._outcome, self._shape = past, cal, outcome, outcome.shape
         self._number = np.array([o.number for o in past], dtype=np.int64)
         self._deviations = np.array([o.deviations for o in past]).reshape(*self._shape, paths)
         self._centre = {
@@ -232,7 +258,7 @@ class _Scoring:
     def _best(self, h: int, known: NDArray[np.int64]) -> str:
         """Return the combination, or the candidate that beat it in the past by two standard errors or more."""
         gain = {name: self._gain(name, h, known) for name in CANDIDATES if name != COMBINATION}
-        best = max(gain, key=lambda name: gain[name])
+        best = max(gain, key=gain.__getitem__)
         return best if gain[best] > LEAST_GAIN else COMBINATION
 
     def _gain(self, name: str, h: int, known: NDArray[np.int64]) -> float:
@@ -314,7 +340,7 @@ def conformal_scale(surprise: NDArray[np.float64]) -> float:
     """Return the factor on the raw 80 % interval that would have covered 80 % of past errors (forecast.md 4).
 
     ``surprise`` holds past errors over the half-width of their own raw interval. Split conformal: the
-    ``ceil((n+1) 0.8)``-th smallest. With fewer than eight errors nothing is changed.
+    ``ceil((n+1) 0.8)``-th smallest. With fewer than twelve errors nothing is changed.
     """
     known = np.sort(surprise[np.isfinite(surprise)])
     if len(known) < LEAST_CALIBRATION:

@@ -10,6 +10,7 @@ import numpy as np
 
 from yieldtrade.conventions import iso, utc
 from yieldtrade.errors import DataError, DomainError, MissingDataError
+from yieldtrade.forecast.data import check_whole
 from yieldtrade.forecast.evaluate import SEED
 from yieldtrade.forecast.periods import day_of, start_of
 from yieldtrade.forecast.result import YieldForecast
@@ -67,8 +68,8 @@ def level_spread_forecast(
     begun, over = utc(start, "start"), utc(end, "end")
     if over <= begun:
         raise DomainError(f"end = {iso(over)} is not after start = {iso(begun)}")
-    if isinstance(paths, bool) or not isinstance(paths, int) or paths < 1:
-        raise DomainError(f"paths = {paths!r} must be a whole number of at least 1")
+    check_whole("paths", paths, 1)
+    check_whole("seed", seed, 0)
     _check(history)
     points = not np.any(history.values)
     days = _days(begun, over)

@@ -10,7 +10,6 @@ import numpy as np
 from yieldtrade.conventions import iso, utc
 from yieldtrade.elementwise import as_number
 from yieldtrade.errors import DomainError, ExpiredError, MissingDataError
-from yieldtrade.forecast.periods import DAYS
 from yieldtrade.forecast.scores import QUANTILES, sorted_quantiles
 
 if TYPE_CHECKING:
@@ -190,8 +189,9 @@ class ForecastReport:
         Model the running period is centred on, and whether the spread is calibrated by the track record.
     fee_model, volume_model, tvl_model, apy_model
         The fitted models; ``apy_model`` is None with too few weeks.
-    track_record
-        Scores of past forecasts; None where not asked for.
+    track_record, nowcast_record
+        Scores of past forecasts of whole periods, and of periods as far observed as the running one; None where
+        not asked for, the second also where no day or every day is observed.
     scenarios, break_evens
         APY by TVL and volume, and the volume that an APY takes; empty with too few weeks.
     pool_share
@@ -218,6 +218,7 @@ class ForecastReport:
     tvl_model: TvlModel
     apy_model: ApyModel | None
     track_record: TrackRecord | None
+    nowcast_record: TrackRecord | None
     scenarios: tuple[ScenarioCell, ...]
     break_evens: tuple[BreakEven, ...]
     pool_share: float
@@ -376,8 +377,3 @@ def _overlaps(cal: Calendar, begun: datetime, over: datetime) -> Iterator[tuple[
         inside = min(over, cal.start(number + 1)) - max(begun, cal.start(number))
         yield number, inside.total_seconds()
         number += 1
-
-
-def observed_part(days: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the part of each period that its observed days make up."""
-    return np.asarray(days / DAYS)

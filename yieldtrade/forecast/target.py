@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from yieldtrade.conventions import DAYS_PER_YEAR
+from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.data import CLOSE, GROSS, MEASURED, POSITION, TVL, VOLUME
 from yieldtrade.forecast.periods import DAYS, calendar, day_of
 from yieldtrade.forecast.ratio import Ratio, fit_ratio
@@ -30,8 +31,6 @@ LEAST_OVERLAP_DAYS = 20
 # A period counts with this many of its seven days known.
 LEAST_FEE_DAYS = 6
 LEAST_TVL_DAYS = 5
-# Days of a new fee series before it takes over from the last one.
-LEAST_BASIS_DAYS = 7
 
 
 class CloseMultiple(NamedTuple):
@@ -103,8 +102,20 @@ class Target:
         return float(known[place] + np.log(self.share[place]))
 
     def last_known(self) -> int:
-        """Return the number of the last period whose yield is known."""
-        return self.first + int(np.flatnonzero(np.isfinite(self.level))[-1])
+        """Return the number of the last period whose yield is known.
+
+        Raises
+        ------
+        MissingDataError
+            None is.
+        """
+        known = np.flatnonzero(np.isfinite(self.level))
+        if not len(known):
+            raise MissingDataError(
+                f"no seven-day period has fees on {LEAST_FEE_DAYS} days and TVL on {LEAST_TVL_DAYS}: "
+                "load a longer history with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
+            )
+        return self.first + int(known[-1])
 
 
 def close_multiple(history: PoolHistory) -> CloseMultiple:
@@ -126,21 +137,23 @@ def close_multiple(history: PoolHistory) -> CloseMultiple:
     return CloseMultiple(SIDES_OF_A_TRADE, 0.0, "assumed, an open for every close")
 
 
-def build_target(history: PoolHistory, cal: Calendar | None = None) -> Target:
+def build_target(
+    history: PoolHistory, cal: Calendar | None = None, multiple: CloseMultiple | None = None
+) -> Target:
     """Assemble the weekly target from a daily history; every estimate in it is of that history alone.
 
-    ``cal`` lays periods out by another calendar than the history's own, so that forecasts of many moments can
-    be compared.
+    ``cal`` and ``multiple`` replace the history's own calendar and close multiple, so that the forecasts of many
+    moments can be compared with what came of them.
     """
     cal = cal or calendar(history.pool.terms)
-    multiple = close_multiple(history)
+    multiple = multiple or close_multiple(history)
     oc = oc_fees(history, multiple.value)
     gross = history.values[GROSS]
-    basis = _live_basis(gross, oc)
-    alive, other = (oc, gross) if basis == "oc" else (gross, oc)
     weeks = _Weeks(history, cal)
-    share = weeks.share()
-    computed = weeks.computed(alive)
+    by_basis = {"gross": weeks.computed(gross), "oc": weeks.computed(oc)}
+    basis = _live_basis(gross, oc, by_basis)
+    alive, other = (oc, gross) if basis == "oc" else (gross, oc)
+    share, computed = weeks.share(), by_basis[basis]
     measured = weeks.measured(history, share)
     ratio = fit_ratio(measured - computed)
     return Target(
@@ -154,7 +167,7 @@ def build_target(history: PoolHistory, cal: Calendar | None = None) -> Target:
         share=share,
         measured=measured,
         computed=computed,
-        computed_other=weeks.computed(other),
+        computed_other=by_basis["gross" if basis == "oc" else "oc"],
         level=_spliced(measured, computed, ratio),
         volume=weeks.mean(history.values[VOLUME], LEAST_TVL_DAYS),
         tvl=weeks.mean(history.values[TVL], LEAST_TVL_DAYS),
@@ -219,13 +232,15 @@ class _Weeks:
         return np.asarray(np.log(n * np.expm1(np.log1p(apy) / n) / share))
 
 
-def _live_basis(gross: NDArray[np.float64], oc: NDArray[np.float64]) -> Basis:
-    """Return the fee series with the most recent figure; a new one takes over after a week."""
-    last_gross, last_oc = _last(gross), _last(oc)
-    if last_gross >= last_oc:
-        return "gross"
-    young = np.isfinite(oc).sum() < LEAST_BASIS_DAYS
-    return "gross" if young and last_gross >= 0 else "oc"
+def _live_basis(
+    gross: NDArray[np.float64], oc: NDArray[np.float64], computed: dict[str, NDArray[np.float64]]
+) -> Basis:
+    """Return the fee series with the most recent figure; a new one takes over with its first whole period."""
+    newer: Basis
+    newer, older = ("gross", "oc") if _last(gross) >= _last(oc) else ("oc", "gross")
+    if np.isfinite(computed[newer]).any() or not np.isfinite(computed[older]).any():
+        return newer
+    return "oc" if newer == "gross" else "gross"
 
 
 def _last(values: NDArray[np.float64]) -> int:

@@ -379,6 +379,8 @@ def _losses(
     p_liquidation, odds = None, None
     if exits is not None and trade.maintenance_ratio is not None:
         p_liquidation, odds = _liquidation(sheet, trade, holding, outlook, drawn)
+        if odds is not None:
+            sheet.note(f"a liquidation is counted as a loss of {trade.liquidation_loss:.0%} of the capital")
     losses = probability_of_loss(
         trade,
         risks,

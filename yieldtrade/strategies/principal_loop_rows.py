@@ -322,6 +322,8 @@ def _losses(
     drawn = draw_scenario(risks, desk.draws, desk.settings.draws)
     p_liquidation = trade.p_liquidation(borrow.mean_apy, vol)
     simulated = trade.debt > 0 and p_liquidation >= desk.settings.simulation_gate
+    if simulated:
+        sheet.note(f"a liquidation is counted as a loss of {trade.liquidation_loss:.0%} of the capital")
     outcomes = Outcomes(
         trade.pnl(drawn),
         trade.liquidation_odds(drawn, vol) if simulated else None,

@@ -149,9 +149,11 @@ class Worksheet:
             return None
         found, problem = self.desk.forecast(self.market, start, end)
         if found is None:
-            self.note(f"no forecast of {underlying}: {problem}")
+            text = f"no forecast of {underlying}: {problem}"
             if needed:
-                self.missing(f"no forecast of {underlying}: {problem}", "forecast_missing")
+                self.missing(text, "forecast_missing")
+            else:
+                self.note(text)
             return None
         basis = "forecast" if found.known_fraction < 1 else "computed from fees, unpublished"
         self.put(forecast_version=found.model_version, yield_basis=basis)
