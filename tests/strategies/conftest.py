@@ -88,45 +88,59 @@ class Facts:
     pools: dict = field(default_factory=dict)
 
     def contract_ids(self):
+        """See yieldtrade.market.Facts."""
         return tuple(sorted(self.listed))
 
     def contract(self, contract_id):
+        """See yieldtrade.market.Facts."""
         return self.listed.get(contract_id)
 
     def contracts(self):
+        """See yieldtrade.market.Facts."""
         return tuple(self.listed[name] for name in sorted(self.listed))
 
     def venue(self, venue_id):
+        """See yieldtrade.market.Facts."""
         return self.venues.get(venue_id)
 
     def venue_ids(self):
+        """See yieldtrade.market.Facts."""
         return tuple(sorted(self.venues))
 
     def pool(self, pool_id):
+        """See yieldtrade.market.Facts."""
         return self.pools.get(pool_id)
 
     def pool_ids(self):
+        """See yieldtrade.market.Facts."""
         return tuple(sorted(self.pools))
 
     def latest_quotes(self, contract_id):
+        """See yieldtrade.market.Facts."""
         return {quote.contract_id: quote for quote in self.quotes if contract_id in (None, quote.contract_id)}
 
     def quote_history(self, contract_id):
+        """See yieldtrade.market.Facts."""
         return tuple(quote for quote in self.quotes if quote.contract_id == contract_id)
 
     def panel(self, venue_id):
+        """See yieldtrade.market.Facts."""
         return tuple(quote for quote in self.quotes if self.listed[quote.contract_id].venue_id == venue_id)
 
     def pool_series(self, pool_id, name):
+        """See yieldtrade.market.Facts."""
         return self.prices.get(name) or series(name, 0, [])
 
     def asset_prices(self, asset):
+        """See yieldtrade.market.Facts."""
         return self.prices.get(asset) or series(asset, 0, [])
 
     def lending(self, venue_id, asset):
+        """See yieldtrade.market.Facts."""
         return self.rates.get((venue_id, asset))
 
     def underlying_history(self, underlying):
+        """See yieldtrade.market.Facts."""
         return self.histories.get(underlying) or series(underlying, 0, [])
 
 
@@ -144,10 +158,12 @@ class Forecast:
 
     @property
     def mean_apy(self):
+        """Of the samples."""
         return float(self.samples.mean())
 
     @property
     def sd_apy(self):
+        """Of the samples."""
         return float(self.samples.std())
 
 
@@ -172,9 +188,11 @@ class World:
         )
 
     def add_venue(self, venue_id, values):
+        """Add or replace a venue."""
         self.facts.venues[venue_id] = Venue(venue_id=venue_id, name=venue_id, terms=terms(venue_id, values))
 
     def add_pool(self, pool_id):
+        """Add a pool without parameters."""
         self.facts.pools[pool_id] = Pool(pool_id=pool_id, name=pool_id, terms=terms(pool_id, {}), changes=())
 
     def add(
@@ -202,6 +220,7 @@ class World:
         return self
 
     def quote(self, contract_id, at, implied, *, liquidity=1e6, price=1.0, underlying_apy=None):
+        """Store a market quote."""
         self.facts.quotes.append(
             YieldQuote(
                 contract_id=contract_id,
@@ -217,7 +236,16 @@ class World:
             )
         )
 
+    def price(self, name, values):
+        """Store daily prices that end yesterday."""
+        self.facts.prices[name] = series(name, len(values), values)
+
+    def publish(self, underlying, values):
+        """Store daily published yields that end yesterday."""
+        self.facts.histories[underlying] = series(underlying, len(values), values)
+
     def view(self):
+        """Return the view of this world."""
         return MarketView(as_of=self.as_of, facts=self.facts)
 
 

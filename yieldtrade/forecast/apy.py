@@ -14,7 +14,7 @@ from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.candidates import COMBINATION, STRUCTURAL, Raw, raw_forecast
 from yieldtrade.forecast.card import fit_apy_model
 from yieldtrade.forecast.data import MEASURED, SERIES, TVL, VOLUME, check_usable, check_whole, pool_history
-from yieldtrade.forecast.evaluate import HORIZONS, SEED, Calibration, evaluate_forecasts
+from yieldtrade.forecast.evaluate import HORIZONS, SEED, evaluate_forecasts
 from yieldtrade.forecast.fees import fit_fee_model
 from yieldtrade.forecast.notes import fee_series_text, quality_notes
 from yieldtrade.forecast.periods import DAYS, day_of, start_of
@@ -33,6 +33,7 @@ from yieldtrade.forecast.scenarios import (
     scenario_table,
     volume_regimes,
 )
+from yieldtrade.forecast.scoring import Calibration
 from yieldtrade.forecast.simulate import WhatIf
 from yieldtrade.forecast.target import build_target, definition_text
 from yieldtrade.forecast.tvl import fit_tvl_model
@@ -244,7 +245,7 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
     n = target.calendar.compounding
     # before it was measured, the yield is computed and carries the ratio known now
     past = {
-        target.first + place: float(np.log1p(_apy(level + np.log(target.share[place]), n)))
+        target.first + place: float(_log_growth(level + np.log(target.share[place]), n))
         for place, level in enumerate(target.level)
         if np.isfinite(level) and target.first + place < raw.paths.first
     }
@@ -252,7 +253,7 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
     return Worlds(
         calendar=target.calendar,
         first=raw.paths.first,
-        log_growth=np.log1p(_apy(settled.log_apr, n)),
+        log_growth=_log_growth(settled.log_apr, n),
         known=known,
         past=past,
     )
@@ -290,7 +291,12 @@ def _apy_model(history: PoolHistory) -> ApyModel | None:
 
 def _apy(log_apr: Any, n: float) -> NDArray[np.float64]:
     """Official APY, ``(1 + APR/n)^n - 1``."""
-    return np.asarray(np.expm1(n * np.log1p(np.exp(log_apr) / n)))
+    return np.asarray(np.expm1(_log_growth(log_apr, n)))
+
+
+def _log_growth(log_apr: Any, n: float) -> NDArray[np.float64]:
+    """``log(1 + APY)``, which stays finite where the APY does not."""
+    return np.asarray(n * np.log1p(np.exp(log_apr) / n))
 
 
 def _maturities(view: MarketView, pool_id: str) -> list[datetime]:

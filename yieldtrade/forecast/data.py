@@ -204,7 +204,8 @@ def missing_shares(history: PoolHistory) -> dict[str, float]:
 
 def pool_at(pool: Pool, moment: datetime) -> Pool:
     """Return a pool as it was known at ``moment``: later change sets dropped, the user's own terms kept."""
-    own = {name: term for name, term in pool.terms.parameters.items() if term != _folded(pool).get(name)}
+    published = _folded(pool)
+    own = {name: term for name, term in pool.terms.parameters.items() if term != published.get(name)}
     changes = tuple(change for change in pool.changes if change[0] <= moment)
     dated = Pool(pool_id=pool.pool_id, name=pool.name, terms=pool.terms, changes=changes)
     terms = dated.terms_at(moment).overlaid(pool.pool_id, own)

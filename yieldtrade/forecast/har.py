@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +20,23 @@ PRIOR_WEIGHTS = (0.3, 0.3)
 PRIOR_DAYS = 60
 # Largest sum of the two: a shock must fade into the mean of four weeks in the end.
 LARGEST_PERSISTENCE = 0.99
+# Pull of the four weeks' mean towards the long mean, a day.
+REVERSION = math.log(2.0) / 365.0
 # Logs that vary less than this are constant but for rounding.
 _FLAT = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Har:
-    """``z_t = w1 z_(t-1) + w7 mean_7 + (1 - w1 - w7) mean_28 + e_t`` for ``z = log x``: a local level.
+    """``z_t = w1 z_(t-1) + w7 mean_7 + (1 - w1 - w7) mean_28 + r (mean - mean_28) + e_t`` for ``z = log x``.
 
-    The weights add up to one: two years of record do not show a level to which volume or fees return.
+    A local level: but for r the weights add up to one. The pull r towards the long mean is assumed, half of a gap
+    in a year: two years of record do not show it, and without it a forecast would in the end allow anything.
 
     Parameters
     ----------
+    mean
+        Long mean of the logs.
     weights
         Weights w1 and w7 of the day and the week before, shape (2,).
     residuals
@@ -39,6 +45,7 @@ class Har:
         How many days the fit rests on.
     """
 
+    mean: float
     weights: NDArray[np.float64]
     residuals: NDArray[np.float64]
     rows: int
@@ -55,11 +62,12 @@ def fit_har(values: NDArray[np.float64], by_day: NDArray[np.bool_]) -> Har:
         Which days may stand alone; the others enter only the means of 7 days and more.
     """
     past, anchor = regressors(values, by_day)
-    target = values - anchor
+    mean = float(values[np.isfinite(values)].mean())
+    target = values - anchor - REVERSION * (mean - anchor)
     known = np.isfinite(target) & np.isfinite(past).all(axis=1)
     rows = np.flatnonzero(known & by_day)
     weights = _shrunk_weights(past[rows], target[rows])
-    return Har(weights=weights, residuals=target - dot(past, weights), rows=len(rows))
+    return Har(mean=mean, weights=weights, residuals=target - dot(past, weights), rows=len(rows))
 
 
 def regressors(
@@ -75,10 +83,11 @@ def regressors(
     return np.column_stack([lone, week]) - anchor[:, None], anchor
 
 
-def step(day: Any, week: Any, month: Any, weights: NDArray[np.float64]) -> Any:
+def step(har: Har, day: Any, week: Any, month: Any) -> Any:
     """Return what is expected next after the last value, the sum of seven and the sum of 28."""
-    w1, w7 = weights
-    return w1 * day + w7 / LAGS[1] * week + (1.0 - w1 - w7) / ANCHOR * month
+    w1, w7 = har.weights
+    level = (1.0 - w1 - w7 - REVERSION) / ANCHOR
+    return w1 * day + w7 / LAGS[1] * week + level * month + REVERSION * har.mean
 
 
 def trailing_mean(values: NDArray[np.float64], width: int, least: float) -> NDArray[np.float64]:

@@ -263,7 +263,7 @@ def _run_har(
     week, month = (z[ANCHOR - lag : ANCHOR].sum(axis=0) for lag in LAGS[1:])
     for day in range(days):
         now = ANCHOR + day
-        z[now] = known[day] if fixed[day] else step(z[now - 1], week, month, har.weights) + shocks[day]
+        z[now] = known[day] if fixed[day] else step(har, z[now - 1], week, month) + shocks[day]
         week += z[now] - z[now - LAGS[1]]
         month += z[now] - z[now - LAGS[2]]
     return z[ANCHOR:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,10 +76,11 @@ def fit_volume_model(history: PoolHistory) -> VolumeModel:
 
 def _half_life(har: Har) -> int:
     """Days until half of one day's shock is gone, by running the autoregression."""
+    centred = replace(har, mean=0.0)
     past = np.zeros(ANCHOR)
     value, days = 1.0, 0
     while value > _HALF:
         past = np.append(past[1:], value)
-        value = float(step(past[-1], past[-7:].sum(), past.sum(), har.weights))
+        value = float(step(centred, past[-1], past[-7:].sum(), past.sum()))
         days += 1
     return days

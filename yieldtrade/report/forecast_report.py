@@ -32,13 +32,9 @@ PERIODS = (
     Column("start", "period from", "moment"),
     Column("end", "to", "moment"),
     Column("days_observed", "days seen", "integer"),
-    Column("apy_p05", "5 %", "percent"),
     Column("apy_p10", "10 %", "percent"),
-    Column("apy_p25", "25 %", "percent"),
     Column("apy_p50", "median", "percent"),
-    Column("apy_p75", "75 %", "percent"),
     Column("apy_p90", "90 %", "percent"),
-    Column("apy_p95", "95 %", "percent"),
     Column("apy_mean", "mean", "percent"),
     Column("volume_usd_p50", "volume", "usd"),
     Column("oc_fees_usd_p50", "oc fees", "usd"),
@@ -81,7 +77,7 @@ _RECORD = (
     Column("raw_coverage_80", "in raw 80 %", "percent"),
 )
 _COEFFICIENTS = (
-    Column("model", "model"),
+    Column("model", "line"),
     Column("name", "coefficient"),
     Column("estimate", "estimate", "number"),
     Column("std_error", "std error", "number"),
@@ -99,12 +95,18 @@ class ContractOutlook(NamedTuple):
     days_to_maturity: float
 
     def to_record(self) -> dict[str, Any]:
-        """Return plain values; the probability that YT bought at the implied yield gains over holding ST."""
+        """Return plain values; the probability that YT bought at the implied yield gains over holding ST.
+
+        A figure nobody dated may be later than the forecast: it is shown, but nothing is concluded from it.
+        """
         import numpy as np
 
         samples = self.forecast.samples
         implied = None if self.quote is None else self.quote.implied_apy
-        gains = None if implied is None else float((samples > implied).mean())
+        gains = verdict = None
+        if self.quote is not None and self.quote.kind != "undated":
+            gains = float((samples > self.quote.implied_apy).mean())
+            verdict = "cheap" if self.forecast.mean_apy > self.quote.implied_apy else "dear"
         return {
             "contract": self.contract.contract_id,
             "maturity": iso(self.contract.maturity),
@@ -118,7 +120,7 @@ class ContractOutlook(NamedTuple):
             "forecast_apy_p90": float(np.quantile(samples, 0.9)),
             "known_fraction": self.forecast.known_fraction,
             "p_yt_gains": gains,
-            "verdict": None if implied is None else ("cheap" if self.forecast.mean_apy > implied else "dear"),
+            "verdict": verdict,
         }
 
 

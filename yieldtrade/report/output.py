@@ -30,13 +30,13 @@ class Column(NamedTuple):
 
 
 def human(value: Any, style: Style) -> str:
-    """Write a value for a person: four significant digits, rates in percent, times without seconds."""
+    """Write a value for a person: four significant digits, rates in percent, times to the minute."""
     if value is None:
         return ABSENT
     if isinstance(value, bool):
         return "yes" if value else "no"
     if style == "moment":
-        return str(value).replace("T", " ").removesuffix("Z").removesuffix(":00")
+        return str(value).removesuffix("T00:00:00Z").replace("T", " ").removesuffix("Z").removesuffix(":00")
     if not isinstance(value, (int, float)):
         return str(value)
     if math.isinf(value):
