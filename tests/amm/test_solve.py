@@ -1,6 +1,7 @@
 """The root finder, against scipy and against functions with known roots."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -48,6 +49,9 @@ def test_roots_of_any_size_are_reached():
     root = find_root(lambda x: x - 1e-300, 0.0, 1.0)
     assert root.converged
     assert root.at == pytest.approx(1e-300, rel=1e-14)
+    subnormal = find_root(lambda x: x - 1e-315, 0.0, 1.0)
+    assert subnormal.converged
+    assert subnormal.at <= 2 * sys.float_info.min
 
 
 def test_a_lost_bracket_is_reported():

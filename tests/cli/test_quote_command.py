@@ -115,7 +115,7 @@ def test_many_contracts_and_every_form(run):
     assert run("quote", *names, "--columns", "yt_price", "--no-headers", "--csv").stdout.splitlines() == [
         repr(record["yt_price"]) for record in objects
     ]
-    assert "12.64 %" in run("quote", *names, "--table").stdout
+    assert "12.64%" in run("quote", *names, "--table").stdout
     assert len(run("quote", "--all").stdout.splitlines()) == 10 + 1
 
 

@@ -170,6 +170,8 @@ class Forecast:
 class World:
     """Builds a view step by step."""
 
+    lender = LENDER
+
     def __init__(self):
         self.as_of = AS_OF
         self.facts = Facts()
@@ -270,3 +272,17 @@ def world():
 def forecaster():
     """Build forecasters from a mean and a standard deviation."""
     return normal_forecaster
+
+
+@pytest.fixture
+def busy(world):
+    """Margin and spot markets, an epoch clock, a market near maturity, and a volatile underlying."""
+    world.add("AAA-2606", implied=0.30, days=91.25)
+    world.add("BBB-2606", venue="spot", implied=0.12, days=109.5)
+    world.add("CCC-2605", implied=0.05, days=60, wobble=0.3)
+    epoch = {"epoch_anchor": "2026-01-01T00:00:00+00:00", "epoch_seconds": 86_400.0 * 7}
+    world.add("DDD-2606", implied=0.40, days=100, clock="epoch", terms={"base_asset": "USD", **epoch})
+    world.add("EEE-2603", venue="spot", implied=0.20, days=4)
+    world.price("SOL", 100 * np.exp(0.04 * (np.arange(200) % 2)))
+    world.add("FFF-2609", venue="spot", implied=0.25, days=200, terms={"base_asset": "SOL"})
+    return world

@@ -272,6 +272,30 @@ def test_held_to_maturity_the_yt_ends_at_nothing():
     assert trade.break_even_exit(0.34).reason
 
 
+def test_naive_edge_is_the_difference_of_the_yields():
+    """Forecast less implied for a long, the reverse for a short."""
+    assert cycle().naive(0.34) == pytest.approx(0.04)
+    assert cycle("short").naive(0.34) == pytest.approx(-0.04)
+
+
+def test_a_levered_trade_has_no_outlay_to_compare_with_st():
+    """Against the underlying a levered profit is the profit itself."""
+    scenario = Scenario(settled_apy=0.34, exit_implied=0.30)
+    assert cycle().against_underlying(scenario) == cycle().pnl(scenario)
+
+
+def test_cash_yt_cannot_be_liquidated():
+    """Nothing is owed, so there is no trigger, no clock and no barrier."""
+    trade = cycle(leverage=None, maintenance_ratio=None)
+    assert (trade.liquidation_price(), trade.liquidation_implied(), trade.liquidation_clock()) == (
+        None,
+        None,
+        {},
+    )
+    assert trade.liquidation_barrier(0.3, 0.1, 0.1) == -math.inf
+    assert cycle("short").liquidation_barrier(0.3, 0.1, 0.1) == math.inf
+
+
 @pytest.mark.parametrize(
     ("side", "leverage", "implied", "price_ratio"),
     [

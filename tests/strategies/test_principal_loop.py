@@ -313,6 +313,22 @@ def test_negative_carry_loses_money_without_liquidating():
     assert trade.p_liquidation(0.70, 0.0) == 1.0
 
 
+def test_sure_prices_are_liquidated_or_not():
+    """Without volatility the loan to value at the end decides."""
+    trade = loop()
+    rates = Scenario(borrow_apy=np.array([0.09, 0.70]))
+    assert trade.liquidation_odds(rates, 0.0).tolist() == [0.0, 1.0]
+    assert loop(leverage=1.0).p_liquidation(0.09, 0.5) == 0.0
+    assert loop(leverage=1.0).liquidation_implied() is None
+    assert trade.days_after_maturity(0.0) is None
+
+
+def test_wealth_that_the_pt_cannot_bring_has_no_break_even():
+    """More than the PT redeems, even a debt that costs nothing does not leave."""
+    assert loop().break_even_borrow(10.0).status == "never"
+    assert loop(leverage=1.0).break_even_borrow(1.0).status == "always"
+
+
 def test_arrays_price_like_numbers():
     """A row of borrow rates is priced like each of them."""
     together = loop().pnl(Scenario(borrow_apy=np.array([0.05, 0.09, 3.0])))

@@ -236,6 +236,26 @@ def test_likely_liquidation_makes_the_simulation_the_headline():
     assert found.es5 == pytest.approx(shortfall(outcomes))
 
 
+def test_skewed_forecasts_make_the_simulation_the_headline():
+    """Where the forecast is far from normal the methods differ, and the simulated figures stand."""
+    # one time in ten the yield is ten times as high: the mean is above what usually settles
+    samples = np.where(np.arange(1_000) % 10 == 0, 2.0, 0.2)
+    what = Risks(
+        factors=(
+            Factor(name="settled_apy", mean=float(samples.mean()), sd=float(samples.std()), samples=samples),
+            Factor(name="exit_implied", mean=0.30, sd=0.0),
+        )
+    )
+    found = figures(cycle(), what)
+    assert found.nonlinear
+    assert found.p_loss == found.p_loss_simulated == pytest.approx(0.9)
+    assert abs(found.p_loss_delta - 0.9) > 0.02
+    mean = 0.9 * cycle().pnl(Scenario(settled_apy=0.2, exit_implied=0.3))
+    mean += 0.1 * cycle().pnl(Scenario(settled_apy=2.0, exit_implied=0.3))
+    assert found.mean_at_means + found.mean_shift == pytest.approx(mean)
+    assert found.es5 == pytest.approx(-cycle().pnl(Scenario(settled_apy=0.2, exit_implied=0.3)))
+
+
 def test_flat_costs_move_every_outcome():
     """A cost in money lowers the mean by itself and raises the probability of loss."""
     trade, what = cycle(), risks(0.01)

@@ -105,7 +105,8 @@ class _Ends(NamedTuple):
     @property
     def tolerance(self) -> Amount:
         best = _choose(abs(self.f_near) < abs(self.f_far), self.near, self.far)
-        return RELATIVE_WIDTH * abs(best)
+        # numbers below the smallest normal one have no relative width left to narrow
+        return larger(RELATIVE_WIDTH * abs(best), sys.float_info.min)
 
     @property
     def width(self) -> Amount:

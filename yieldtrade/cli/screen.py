@@ -60,6 +60,10 @@ FOUND = 3
     "--leverage", type=NUMBER, help="Leverage of levered trades; 5 or the largest allowed by default."
 )
 @click.option("--max-leverage", type=NUMBER, help="No trade is levered beyond this.")
+@click.option("--borrow", type=RATE, help="Borrow APY of loops; the lender's last stored rate by default.")
+@click.option(
+    "--borrow-sd", type=RATE, help="Standard deviation of its mean over the holding; with --borrow."
+)
 @click.option("--hurdle", type=RATE, help="APY to beat; the best stored USDC supply rate by default.")
 @click.option("--min-edge", type=RATE, help="Smallest expected return over the horizon.")
 @click.option("--max-p-loss", type=RATE, help="Largest probability of loss accepted.")
@@ -80,6 +84,8 @@ def screen(
     strategies: tuple[str, ...],
     contracts: tuple[str, ...],
     implied: tuple[str, ...],
+    borrow: float | None,
+    borrow_sd: float | None,
     rejected: bool,
     explain: str | None,
     exit_code: bool,
@@ -94,19 +100,34 @@ def screen(
     Without --as-of the moment is the last one at which quotes are stored. A contract without a stored quote takes
     --implied; a parameter that nobody has published takes --set.
     """
+    from yieldtrade.strategies.inputs import BorrowForecast
     from yieldtrade.strategies.screen import screen as run_screen
 
     given = given_yields(implied)
     renamed = {"horizon": "horizon_days", "seed": "random_seed"}
     asked = {renamed.get(name, name): value for name, value in limits.items() if value is not None}
+    if (borrow is None) != (borrow_sd is None):
+        raise click.UsageError("--borrow and --borrow-sd go together: a rate and how far it may stray")
     with opened(db) as store:
         view = stated(_view(store, as_of, given), settings)
         view = view.with_yields(given) if given else view
         note(f"as of {iso(view.as_of)} (data age {age_days(view.as_of, as_of):.0f} days)")
-        found = run_screen(view, size, strategies=strategies or None, contracts=contracts or None, **asked)
+        found = run_screen(
+            view,
+            size,
+            strategies=strategies or None,
+            contracts=contracts or None,
+            borrow=None if borrow is None else BorrowForecast(mean_apy=borrow, sd_apy=borrow_sd or 0.0),
+            **asked,
+        )
         for line in found.notes:
             note(line)
-        _store(store, view, found, {"size": size, "implied": given, "set": list(settings), **asked})
+        _store(
+            store,
+            view,
+            found,
+            {"size": size, "implied": given, "set": list(settings), "borrow": [borrow, borrow_sd], **asked},
+        )
     if explain is not None:
         _explain(found, explain)
     else:
@@ -173,6 +194,8 @@ def _write(found: ScreenResult, output: Output, *, rejected: bool) -> None:
         columns = (
             Column("row_id", "id"),
             Column("status", "status"),
+            Column("strategy", "strategy"),
+            Column("side", "side"),
             *TABLE,
             Column("reason_list", "reasons"),
         )

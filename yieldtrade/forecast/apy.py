@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from yieldtrade.forecast.scenarios import (
 )
 from yieldtrade.forecast.scoring import Calibration
 from yieldtrade.forecast.simulate import WhatIf
-from yieldtrade.forecast.target import build_target, definition_text
+from yieldtrade.forecast.target import build_target, definition_text, log_growth, official_apy
 from yieldtrade.forecast.tvl import fit_tvl_model
 from yieldtrade.forecast.volume import fit_volume_model
 
@@ -217,7 +217,7 @@ def _period(raw: Raw, history: PoolHistory, settled: _Settled, number: int) -> P
         publication=cal.published(number),
         days_observed=int(raw.observed[row]),
         apy_so_far=_so_far(raw, history, number, row),
-        apy=distribution(_apy(settled.log_apr[row], cal.compounding)),
+        apy=distribution(official_apy(settled.log_apr[row], cal.compounding)),
         volume_usd=distribution(raw.paths.volume[row]),
         fees_usd=distribution(raw.paths.fees[row]),
         tvl_usd=distribution(raw.paths.tvl[row]),
@@ -228,7 +228,7 @@ def _so_far(raw: Raw, history: PoolHistory, number: int, row: int) -> float | No
     """APY of the days of a period whose fees are known, at the ratio known now; TVL not known takes its median."""
     target = raw.target
     if raw.paths.known[row]:
-        return float(_apy(raw.paths.log_apr[row, 0], target.calendar.compounding))
+        return float(official_apy(raw.paths.log_apr[row, 0], target.calendar.compounding))
     inside = (target.calendar.numbers(history.days) == number) & np.isfinite(target.fees)
     if not inside.any():
         return None
@@ -237,7 +237,7 @@ def _so_far(raw: Raw, history: PoolHistory, number: int, row: int) -> float | No
     flow = float((history.pool_share()[inside] * target.fees[inside]).mean())
     apr = DAYS_PER_YEAR * flow / float(tvl.mean())
     level = target.ratio.level if target.ratio is not None else 0.0
-    return float(_apy(np.log(apr) + level, target.calendar.compounding))
+    return float(official_apy(np.log(apr) + level, target.calendar.compounding))
 
 
 def _worlds(raw: Raw, settled: _Settled) -> Worlds:
@@ -245,7 +245,7 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
     n = target.calendar.compounding
     # before it was measured, the yield is computed and carries the ratio known now
     past = {
-        target.first + place: float(_log_growth(level + np.log(target.share[place]), n))
+        target.first + place: float(log_growth(level + np.log(target.share[place]), n))
         for place, level in enumerate(target.level)
         if np.isfinite(level) and target.first + place < raw.paths.first
     }
@@ -253,7 +253,7 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
     return Worlds(
         calendar=target.calendar,
         first=raw.paths.first,
-        log_growth=_log_growth(settled.log_apr, n),
+        log_growth=log_growth(settled.log_apr, n),
         known=known,
         past=past,
     )
@@ -287,16 +287,6 @@ def _apy_model(history: PoolHistory) -> ApyModel | None:
         return fit_apy_model(history)
     except MissingDataError:
         return None
-
-
-def _apy(log_apr: Any, n: float) -> NDArray[np.float64]:
-    """Official APY, ``(1 + APR/n)^n - 1``."""
-    return np.asarray(np.expm1(_log_growth(log_apr, n)))
-
-
-def _log_growth(log_apr: Any, n: float) -> NDArray[np.float64]:
-    """``log(1 + APY)``, which stays finite where the APY does not."""
-    return np.asarray(n * np.log1p(np.exp(log_apr) / n))
 
 
 def _maturities(view: MarketView, pool_id: str) -> list[datetime]:

@@ -11,6 +11,7 @@ import numpy as np
 from yieldtrade.forecast.baselines import BASELINES
 from yieldtrade.forecast.candidates import CANDIDATES, COMBINATION
 from yieldtrade.forecast.scores import COVERAGES, QUANTILES, crps, inside, pinball, pit, sorted_quantiles
+from yieldtrade.forecast.target import official_apy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -76,8 +77,7 @@ class Forecasts:
 
     def apy(self, log_apr: NDArray[np.float64]) -> NDArray[np.float64]:
         """Official APY of a log APR."""
-        n = self.compounding
-        return np.asarray(np.expm1(n * np.log1p(np.exp(log_apr) / n)))
+        return official_apy(log_apr, self.compounding)
 
     def known_by(self, number: float, h: int) -> NDArray[np.int64]:
         """Return the last origins whose outcome at horizon h was known when period ``number`` began."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from yieldtrade.conventions import DAYS_PER_YEAR
-from yieldtrade.errors import MissingDataError
-from yieldtrade.forecast.data import FEES, TVL, VOLUME
+from yieldtrade.forecast.blocks import Blocks
+from yieldtrade.forecast.data import CLOSE, FEES, POSITION, TVL, VOLUME
 from yieldtrade.forecast.fees import fee_line
 from yieldtrade.forecast.har import ANCHOR, LAGS, fit_har, step
 from yieldtrade.forecast.periods import DAYS
@@ -77,8 +77,6 @@ class Paths:
     ----------
     first
         Number of the first period.
-    days_known
-        Days of each period on which volume, fees and TVL are all known.
     log_apr
         ``log APR`` of the pool's yield.
     known
@@ -90,7 +88,6 @@ class Paths:
     """
 
     first: int
-    days_known: NDArray[np.int64]
     log_apr: NDArray[np.float64]
     known: NDArray[np.bool_]
     volume: NDArray[np.float64]
@@ -149,8 +146,8 @@ def simulate(
     rng = np.random.Generator(np.random.PCG64(seed))
     first = target.calendar.first_day(periods.start)
     days = first + np.arange(DAYS * len(periods))
-    blocks = _Blocks(history, target, models)
-    shocks = blocks.draw(rng, days, paths)
+    residuals = (models.volume.residuals, models.rate.residuals, models.tvl.residuals)
+    shocks = Blocks(history, target, residuals).draw(rng, days, paths)
     seen = _Seen(history, target, days)
     volume = _volume_paths(history, models, shocks.volume, seen, what_if)
     fees = _fee_paths(models, rng, shocks.rate, volume, seen, what_if)
@@ -164,65 +161,12 @@ def simulate(
     known = _fix_known(target, periods, log_apr)
     return Paths(
         first=periods.start,
-        days_known=seen.all_known.reshape(-1, DAYS).sum(axis=1),
         log_apr=log_apr,
         known=known,
         volume=weekly.total(volume),
-        fees=weekly.total(fees) * _definition_error(target, rng, paths),
+        fees=weekly.total(fees) * _definition_error(history, target, rng, paths),
         tvl=stock,
     )
-
-
-class _Shocks(NamedTuple):
-    volume: NDArray[np.float64]
-    rate: NDArray[np.float64]
-    tvl: NDArray[np.float64]
-    ratio: NDArray[np.float64]
-
-
-class _Blocks:
-    """Every run of seven days on which all daily residuals are known."""
-
-    def __init__(self, history: PoolHistory, target: Target, models: Models) -> None:
-        daily = np.stack([models.volume.residuals, models.rate.residuals, models.tvl.residuals])
-        windows = np.lib.stride_tricks.sliding_window_view(daily, DAYS, axis=1)
-        starts = np.flatnonzero(np.isfinite(windows).all(axis=(0, 2)))
-        if not len(starts):
-            raise MissingDataError(
-                f"{history.pool.pool_id}: no seven days in a row with volume, fees and TVL to learn from as of "
-                f"{history.as_of:%Y-%m-%d}; load more with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
-            )
-        self._daily, self._starts = daily, starts
-        self._weekday = (history.days[starts].astype(np.int64)) % DAYS
-        # the ratio of the period that holds the middle of the block
-        middle = target.calendar.numbers(history.days[starts + DAYS // 2]) - target.first
-        self._weekly_sd = float(windows[1][starts].mean(axis=1).std())
-        self._ratio = target.ratio
-        known = target.ratio.residuals if target.ratio is not None else np.full(len(target.share), np.nan)
-        self._block_ratio = known[np.clip(middle, 0, len(known) - 1)]
-
-    def draw(self, rng: np.random.Generator, days: NDArray[np.datetime64], paths: int) -> _Shocks:
-        """Draw one block a period and path, and lay it out by day."""
-        weeks = len(days) // DAYS
-        picked = rng.integers(0, len(self._starts), size=(weeks, paths))
-        tails = rng.laplace(size=(weeks, paths))
-        # turn each block so that its weekdays fall on those of the period: day k takes place (k + turn) mod 7
-        turn = (int(days[0].astype(np.int64)) - self._weekday) % DAYS
-        place = (np.arange(DAYS)[:, None] + turn[None, :]) % DAYS + self._starts[None, :]
-        place = place[:, picked].transpose(1, 0, 2).reshape(weeks * DAYS, paths)
-        volume, rate, tvl = self._daily[:, place]
-        return _Shocks(volume, rate, tvl, self._ratio_shocks(picked, tails))
-
-    def _ratio_shocks(self, picked: NDArray[np.int64], tails: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Take the ratio's residual of the block's own week, elsewhere a draw of the same spread.
-
-        The double exponential has fat tails (a crash doubled the ratio in a week) and a finite mean of its exponential.
-        """
-        if self._ratio is None:
-            return np.zeros(picked.shape)
-        own = self._block_ratio[picked]
-        scale = self._ratio.sd(self._weekly_sd) / np.sqrt(2.0)
-        return np.where(np.isfinite(own), own, scale * tails)
 
 
 class _Seen:
@@ -241,7 +185,6 @@ class _Seen:
         self.fees = on(np.where(target.fee_basis == live, target.fees, np.nan))
         self.tvl = on(history.values[TVL])
         self.start = int(place[0])
-        self.all_known = np.isfinite(self.volume) & np.isfinite(self.fees) & np.isfinite(self.tvl)
 
 
 class _Weekly:
@@ -373,7 +316,17 @@ def _fix_known(target: Target, periods: range, log_apr: NDArray[np.float64]) -> 
     return known
 
 
-def _definition_error(target: Target, rng: np.random.Generator, paths: int) -> NDArray[np.float64]:
-    """Error of fees of opens and closes that were inferred from closes alone, one a path."""
+def _definition_error(
+    history: PoolHistory, target: Target, rng: np.random.Generator, paths: int
+) -> NDArray[np.float64]:
+    """Error of fees of opens and closes inferred from closes alone, one factor a path.
+
+    It counts by the share of inferred days among the last four weeks, from which the level is taken. The yield is
+    free of it: its ratio to these fees is estimated on the same days.
+    """
+    recorded = np.isfinite(history.values[POSITION])
+    inferred = np.isfinite(history.values[CLOSE]) & ~recorded
+    last = np.flatnonzero(recorded | inferred)[-ANCHOR:]
+    share = float(inferred[last].mean()) if len(last) and target.basis == "oc" else 0.0
     multiple = target.close_multiple
-    return np.exp(multiple.sd / multiple.value * rng.standard_normal(paths))
+    return np.asarray(np.exp(share * multiple.sd / multiple.value * rng.standard_normal(paths)))

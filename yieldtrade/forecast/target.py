@@ -6,7 +6,7 @@ Everything here is a logarithm of ``APR / pool share``, so that a change of the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -31,6 +31,9 @@ LEAST_OVERLAP_DAYS = 20
 # A period counts with this many of its seven days known.
 LEAST_FEE_DAYS = 6
 LEAST_TVL_DAYS = 5
+
+
+_LARGEST_GROWTH = float(np.log(np.finfo(np.float64).max)) / 2.0 - 1.0
 
 
 class CloseMultiple(NamedTuple):
@@ -116,6 +119,20 @@ class Target:
                 "load a longer history with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
             )
         return self.first + int(known[-1])
+
+
+def log_growth(log_apr: Any, n: float) -> NDArray[np.float64]:
+    """``log(1 + APY)`` of a log APR compounded n times a year, ``n log1p(APR/n)``."""
+    return np.asarray(n * np.log1p(np.exp(log_apr) / n))
+
+
+def official_apy(log_apr: Any, n: float) -> NDArray[np.float64]:
+    """Official APY of a log APR, ``(1 + APR/n)^n - 1``.
+
+    An APY too large for its square to be a float, which only the tail of a simulation can reach, counts as the
+    largest of those.
+    """
+    return np.asarray(np.expm1(np.minimum(log_growth(log_apr, n), _LARGEST_GROWTH)))
 
 
 def close_multiple(history: PoolHistory) -> CloseMultiple:

@@ -37,7 +37,7 @@ PERIODS = (
     Column("apy_p90", "90 %", "percent"),
     Column("apy_mean", "mean", "percent"),
     Column("volume_usd_p50", "volume", "usd"),
-    Column("oc_fees_usd_p50", "oc fees", "usd"),
+    Column("oc_fees_usd_p50", "oc fees", "usd", spare=1),
     Column("tvl_usd_p50", "TVL", "usd"),
 )
 _SCENARIOS = (
@@ -68,13 +68,13 @@ _CONTRACTS = (
 _RECORD = (
     Column("horizon", "weeks ahead", "integer"),
     Column("origins", "forecasts", "integer"),
-    Column("skill_crps_vs_persistence", "CRPS skill over persistence", "percent"),
-    Column("mae_log", "mean log error", "number"),
-    Column("mae_log_persistence", "of persistence", "number"),
-    Column("coverage_50", "in 50 %", "percent"),
+    Column("skill_crps_vs_persistence", "CRPS skill", "percent"),
+    Column("mae_log", "log error", "number"),
+    Column("mae_log_persistence", "persistence", "number"),
+    Column("coverage_50", "in 50 %", "percent", spare=3),
     Column("coverage_80", "in 80 %", "percent"),
-    Column("coverage_95", "in 95 %", "percent"),
-    Column("raw_coverage_80", "in raw 80 %", "percent"),
+    Column("coverage_95", "in 95 %", "percent", spare=2),
+    Column("raw_coverage_80", "in raw 80 %", "percent", spare=1),
 )
 _COEFFICIENTS = (
     Column("model", "line"),
@@ -320,7 +320,7 @@ def write_report(report: ForecastReport, outlooks: Sequence[ContractOutlook], st
             rows,
             _RECORD,
             stream,
-            title="Track record: weekly forecasts, each from what was known at its moment",
+            title="Track record: weekly forecasts, each from what was known then, against persistence",
         )
     out.print("Notes", style="bold")
     for line in report.notes:

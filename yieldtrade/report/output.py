@@ -19,14 +19,23 @@ Record: TypeAlias = "Mapping[str, Any]"
 DIGITS = 4
 ABSENT = "-"
 WIDTH_OFF_TERMINAL = 160
+# Blanks between two columns, and the width to which long texts are folded.
+GAP = 3
+WIDEST_TEXT = 44
+# Names that a reader copies stay on one line, whatever the width.
+UNBROKEN = ("contract", "market", "trade", "name", "start", "end")
 
 
 class Column(NamedTuple):
-    """A column of a table: the key of the value, its heading, and how a person reads it."""
+    """A column of a table: the key of the value, its heading, and how a person reads it.
+
+    On a narrow terminal the column with the highest ``spare`` is left out first; 0 always stays.
+    """
 
     key: str
     heading: str
     style: Style = "text"
+    spare: int = 0
 
 
 def human(value: Any, style: Style) -> str:
@@ -42,7 +51,7 @@ def human(value: Any, style: Style) -> str:
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if style == "percent":
-        return f"{significant(100 * value)} %"
+        return f"{significant(100 * value)}%"
     if style == "usd":
         return _dollars(value)
     if style == "integer":
@@ -176,22 +185,44 @@ def write_table(
     headers: bool = True,
     title: str = "",
 ) -> None:
-    """Write a table for a person."""
+    """Write a table for a person, without the columns that can be spared where the terminal is too narrow."""
     from rich import box
     from rich.table import Table
 
+    terminal = console(stream)
+    shown = _fitting(records, columns, terminal.width)
     table = Table(
         box=box.SIMPLE_HEAD, show_header=headers, title=title or None, title_justify="left", pad_edge=False
     )
-    for column in columns:
+    for column in shown:
+        text = column.style in ("text", "moment")
         table.add_column(
             column.heading,
-            justify="left" if column.style in ("text", "moment") else "right",
+            justify="left" if text else "right",
             overflow="fold",
+            no_wrap=not text or column.key in UNBROKEN,
         )
     for record in records:
-        table.add_row(*(human(record.get(column.key), column.style) for column in columns))
-    console(stream).print(table)
+        table.add_row(*(human(record.get(column.key), column.style) for column in shown))
+    terminal.print(table)
+    left_out = [column.heading for column in columns if column not in shown]
+    if left_out:
+        terminal.print(f"left out for want of width: {', '.join(left_out)}", style="dim", markup=False)
+
+
+def _fitting(records: Sequence[Record], columns: Sequence[Column], width: int) -> list[Column]:
+    """Return the columns that fit, those that can be spared dropped one by one."""
+    natural = {
+        column: max(
+            len(column.heading), *(len(human(record.get(column.key), column.style)) for record in records), 0
+        )
+        for column in columns
+    }
+    shown = list(columns)
+    spared = sorted((c for c in columns if c.spare), key=lambda c: -c.spare)
+    while spared and sum(min(natural[c], WIDEST_TEXT) + GAP for c in shown) > width:
+        shown.remove(spared.pop(0))
+    return shown
 
 
 def write_card(record: Record, columns: Sequence[Column], stream: TextIO, *, title: str = "") -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import iso
-from yieldtrade.report.output import Column, human, plain
+from yieldtrade.report.output import ABSENT, Column, human, plain
 from yieldtrade.strategies.row import FLAG_WORDS
 
 if TYPE_CHECKING:
@@ -19,30 +19,34 @@ if TYPE_CHECKING:
 
 TABLE = (
     Column("market", "market"),
-    Column("strategy", "strategy"),
-    Column("side", "side"),
+    Column("trade", "trade"),
     Column("horizon_days", "days", "days"),
     Column("implied_apy", "implied", "percent"),
     Column("horizon_return", "return", "percent"),
     Column("net_apy_shown", "net APY", "percent"),
-    Column("net_apy_naive", "naive APY", "percent"),
-    Column("expected_pnl_usd", "PnL, USD", "usd"),
-    Column("per_day_usd", "score a day, USD", "usd"),
+    Column("net_apy_naive", "naive", "percent"),
+    Column("expected_pnl_usd", "PnL $", "usd"),
+    Column("per_day_usd", "score $/day", "usd"),
     Column("p_loss", "P(loss)", "percent"),
-    Column("break_even", "breaks even at"),
-    Column("liquidation", "liquidated at"),
-    Column("data_age_days", "age, days", "days"),
+    Column("break_even", "breaks even"),
+    Column("liquidation", "liquidated", spare=2),
+    Column("data_age_days", "age d", "days", spare=1),
 )
 REJECTED = (
     Column("market", "market"),
-    Column("strategy", "strategy"),
-    Column("side", "side"),
+    Column("trade", "trade"),
     Column("implied_apy", "implied", "percent"),
     Column("horizon_return", "return", "percent"),
     Column("p_loss", "P(loss)", "percent"),
-    Column("break_even", "breaks even at"),
+    Column("break_even", "breaks even", spare=1),
     Column("reason_short", "rejected because"),
 )
+TRADES = {
+    ("interest_period", "long"): "YT long",
+    ("interest_period", "short"): "YT short",
+    ("principal_loop", ""): "PT loop",
+    ("fixed_income", ""): "PT fixed",
+}
 SIGNAL_COLUMNS = (
     "row_id",
     "strategy",
@@ -62,6 +66,8 @@ SIGNAL_COLUMNS = (
     "reason",
     "explain",
 )
+NAMED = 2
+_NOT_KNOWN = " is not known: "
 _BREAK_EVENS = (
     ("break_even_settled_apy", "APY"),
     ("break_even_borrow", "borrow"),
@@ -73,14 +79,13 @@ def to_record(row: Opportunity) -> dict[str, Any]:
     """Return a row as plain values: every field of it, and a few put into words for tables."""
     record = {field.name: _plain(getattr(row, field.name)) for field in fields(row)}
     age = row.oldest_input_age_s
+    record["trade"] = TRADES.get((row.strategy, row.side), f"{row.strategy} {row.side}".strip())
     record["net_apy_shown"] = row.net_apy_exact if row.show_apy else None
     record["data_age_days"] = None if age is None else age / 86_400
     record["break_even"] = _break_even(row)
     record["liquidation"] = _liquidation(row)
     record["reason_list"] = "; ".join(f"{reason.code}: {reason.text}" for reason in row.reasons)
-    record["reason_short"] = "\n".join(
-        f"{reason.code}: {reason.text.split(': ')[0]}" for reason in row.reasons
-    )
+    record["reason_short"] = _reasons(row)
     record["explain"] = [str(line) for line in row.explain]
     return record
 
@@ -116,7 +121,7 @@ def legend(rows: Sequence[Opportunity]) -> Iterator[str]:
         for flag in row.flags:
             carriers.setdefault(flag, []).append(row.row_id)
     for flag, names in sorted(carriers.items()):
-        where = "every row" if len(names) == len(rows) else ", ".join(names)
+        where = ", ".join(names) if len(names) <= NAMED else f"{len(names)} of {len(rows)} rows"
         yield f"{flag} ({where}): {FLAG_WORDS.get(flag, '')}"
 
 
@@ -181,18 +186,30 @@ def _input(line: InputLine) -> str:
 
 def _break_even(row: Opportunity) -> str | None:
     parts = [
-        f"{words} {human(getattr(row, name), 'percent')}"
+        f"{human(getattr(row, name), 'percent')} {words}"
         for name, words in _BREAK_EVENS
         if getattr(row, name) is not None
     ]
     return "\n".join(parts) or None
 
 
+def _reasons(row: Opportunity) -> str:
+    """Write reasons in short: the inputs that are missing in one line, each other reason in one of its own."""
+    unknown, others = [], []
+    for reason in row.reasons:
+        name, known, _ = reason.text.partition(_NOT_KNOWN)
+        if known:
+            unknown.append(name)
+        else:
+            others.append(f"{reason.code}: {reason.text.split(': ')[0]}")
+    return "\n".join([f"not known: {', '.join(unknown)}"] * bool(unknown) + others)
+
+
 def _liquidation(row: Opportunity) -> str | None:
     if row.liquidation_trigger is None:
         return None
-    value = "" if row.liquidation_value is None else f" {human(row.liquidation_value, 'number')}"
-    return f"{row.liquidation_trigger}{value}"
+    value = ABSENT if row.liquidation_value is None else human(row.liquidation_value, "number")
+    return f"{value} {row.liquidation_unit or row.liquidation_trigger}"
 
 
 def _plain(value: Any) -> Any:

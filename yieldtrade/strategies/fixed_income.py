@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
-from yieldtrade.elementwise import check_choice, checked, evaluate, not_negative, positive, share
+from yieldtrade.elementwise import check_choice, evaluate, not_negative, positive, share
 from yieldtrade.strategies.returns import annual_return
 from yieldtrade.strategies.risk import normal_below
 from yieldtrade.strategies.row import BreakEven
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.inputs import Scenario
 
 Route: TypeAlias = Literal["direct", "synthetic"]
+
+POSITIVE = ("implied_apy", "tau", "equity")
+SHARES = ("trading_fee", "management_fee", "swap_cost", "exit_cost")
+DOMAIN = (*map(positive, POSITIVE), *map(share, SHARES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +72,8 @@ class FixedIncome:
 
     def __post_init__(self) -> None:
         check_choice("route", self.route, ("direct", "synthetic"))
-        for name in ("implied_apy", "tau", "equity"):
-            checked(name, getattr(self, name), positive(name))
-        for name in ("trading_fee", "management_fee", "swap_cost", "exit_cost"):
-            checked(name, getattr(self, name), share(name))
+        names = (*POSITIVE, *SHARES)
+        evaluate(lambda _xp, **_: 0.0, DOMAIN, "raise", **{name: getattr(self, name) for name in names})
         price = pt_price(self.implied_apy, self.tau)
         cost = price * (1.0 + self.trading_fee)
         if self.route == "synthetic":

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
-from yieldtrade.elementwise import Bound, check_choice, checked, evaluate, positive, share
+from yieldtrade.elementwise import Bound, check_choice, evaluate, positive, share
 from yieldtrade.errors import DomainError
 from yieldtrade.strategies.returns import annual_return
 from yieldtrade.strategies.roots import first_crossing
@@ -39,6 +39,15 @@ Side: TypeAlias = Literal["long", "short"]
 GROWTH = Bound("g", lambda g, **_: g > -1, "must be above -1: an underlying cannot lose everything")
 FEE = share("f")
 PRICE = Bound("p1", lambda p1, **_: p1 < 1, "ST must be below 1")
+
+DOMAIN = (
+    positive("implied_apy"),
+    positive("tau"),
+    Bound("exit_tau", lambda exit_tau, tau, **_: (exit_tau >= 0) & (exit_tau < tau), "must be in [0, tau)"),
+    positive("accrual_years"),
+    share("trading_fee"),
+    positive("margin"),
+)
 
 # Multiples of the implied yield at which the underlying may settle, for the clock to liquidation.
 CLOCK_MULTIPLES = (0.0, 0.5, 1.0, 1.5)
@@ -158,24 +167,28 @@ class InterestPeriodArbitrage:
 
     def __post_init__(self) -> None:
         check_choice("side", self.side, ("long", "short"))
-        for name in ("implied_apy", "tau", "margin"):
-            checked(name, getattr(self, name), positive(name))
-        checked("trading_fee", self.trading_fee, share("trading_fee"))
-        held = Bound(
-            "exit_tau", lambda exit_tau: 0 <= exit_tau < self.tau, f"must be in [0, tau = {self.tau!r})"
+        accrual = self.tau - self.exit_tau if self.accrual_years is None else self.accrual_years
+        evaluate(
+            lambda _xp, **_: 0.0,
+            DOMAIN,
+            "raise",
+            implied_apy=self.implied_apy,
+            tau=self.tau,
+            exit_tau=self.exit_tau,
+            accrual_years=accrual,
+            trading_fee=self.trading_fee,
+            margin=self.margin,
         )
-        checked("exit_tau", self.exit_tau, held)
         if self.leverage is None and self.side == "short":
             raise DomainError("leverage = None: a short owes YT, so it needs margin and a leverage")
-        self._derive()
+        self._derive(accrual)
 
-    def _derive(self) -> None:
+    def _derive(self, accrual: float) -> None:
         """Set the derived fields: years of yield t, price p0 before the fee, balances, shares kept of a growth."""
-        accrual = self.tau - self.exit_tau if self.accrual_years is None else self.accrual_years
         kept_yt, kept_st = kept_shares(self.yield_fee, self.yield_fee_base)
         price = yt_price(self.implied_apy, self.tau)
         derived = {
-            "accrual": checked("accrual_years", accrual, positive("accrual_years")),
+            "accrual": accrual,
             "entry_price": price,
             "position": self._opened(price),
             # the outlay of a cash trade does not grow

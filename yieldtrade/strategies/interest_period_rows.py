@@ -303,13 +303,13 @@ def _returns(
         }
     )
     growth = trade.growth(settled)
-    sheet.figure(
-        benchmark_underlying=growth, against_underlying_usd=float(trade.against_underlying(scenario))
-    )
+    against = pnl if trade.leverage is not None else pnl - trade.margin * growth
+    sheet.figure(benchmark_underlying=growth, against_underlying_usd=against)
     if trade.margin_accrues:
         sheet.figure(margin_yield_usd=trade.margin * growth)
         sheet.note("what the margin itself earns is not part of the profit")
-    if trade.exit_tau > 0 and break_even.value is not None:
+    # over a day a break-even growth of a few percent less annualises to the loss of everything
+    if trade.exit_tau > 0 and break_even.value is not None and break_even.value > -1:
         mark_risk = trade.mark_risk(exit_implied, break_even.value)
         edge = trade.sign * (settled - break_even.value)
         sheet.figure(forecast_edge_apy=edge, mark_risk_apy_per_point=mark_risk)
@@ -351,7 +351,7 @@ def _arithmetic(sheet: Worksheet, trade: InterestPeriodArbitrage, scenario: Scen
     return sheet.work(
         "pnl",
         "x*p1 + s + (k_yt*x + k_st*s)*g - f*fabs(x)*p1",
-        float(trade.pnl(scenario)),
+        float(trade.pnl_at(g, p1)),
         "USD",
         x=held.yt,
         p1=p1,

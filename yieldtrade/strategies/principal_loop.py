@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import DAYS_PER_YEAR
-from yieldtrade.elementwise import Bound, checked, evaluate, not_negative, positive, share
+from yieldtrade.elementwise import Bound, evaluate, not_negative, positive, share
 from yieldtrade.errors import DomainError
 from yieldtrade.lending.leverage import check_ltv_limits, leverage_cap
 from yieldtrade.strategies.inputs import Scenario, above_minus_one
@@ -28,6 +28,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from yieldtrade.lending.oracle import PrincipalOracle
+
+
+DOMAIN = (
+    positive("implied_apy"),
+    positive("tau"),
+    Bound("leverage", lambda leverage, **_: leverage >= 1, "must be 1 or more"),
+    positive("years"),
+    share("entry_cost"),
+    share("exit_cost"),
+    positive("equity"),
+)
+_EQUITY_DOMAIN = (
+    not_negative("N"),
+    not_negative("D"),
+    above_minus_one("borrow_apy"),
+    not_negative("years"),
+    not_negative("P"),
+    not_negative("X"),
+    share("exit_cost"),
+)
 
 
 def loop_equity(
@@ -66,15 +86,7 @@ def loop_equity(
         lambda xp, N, D, borrow_apy, years, P, X, exit_cost: (
             N * P * X * (1.0 - exit_cost) - D * xp.exp(years * xp.log1p(borrow_apy))
         ),
-        (
-            not_negative("N"),
-            not_negative("D"),
-            above_minus_one("borrow_apy"),
-            not_negative("years"),
-            not_negative("P"),
-            not_negative("X"),
-            share("exit_cost"),
-        ),
+        _EQUITY_DOMAIN,
         "raise",
         N=units,
         D=debt,
@@ -137,14 +149,18 @@ class LeveragedPrincipalLoop:
     debt: float = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("implied_apy", "tau", "equity"):
-            checked(name, getattr(self, name), positive(name))
-        for name in ("entry_cost", "exit_cost"):
-            checked(name, getattr(self, name), share(name))
-        checked(
-            "leverage", self.leverage, Bound("leverage", lambda leverage: leverage >= 1, "must be 1 or more")
+        evaluate(
+            lambda _xp, **_: 0.0,
+            DOMAIN,
+            "raise",
+            implied_apy=self.implied_apy,
+            tau=self.tau,
+            leverage=self.leverage,
+            years=self.years,
+            entry_cost=self.entry_cost,
+            exit_cost=self.exit_cost,
+            equity=self.equity,
         )
-        checked("years", self.years, positive("years"))
         check_ltv_limits(self.max_ltv, self.liquidation_ltv)
         self._derive()
         if self.debt > 0 and not self.ltv < self.liquidation_ltv:

@@ -152,7 +152,8 @@ def _trade(sheet: Worksheet, loan: Loan, days: float) -> LeveragedPrincipalLoop 
         sheet.flag("oracle_above_market")
     # a loan against more than the PT would fetch cannot be liquidated whole, so the cap counts the lesser
     cap = leverage_cap(loan.max_ltv, min(counted, price), price * (1.0 + entry_cost))
-    sheet.figure(max_leverage_at_oracle=leverage_cap(loan.max_ltv, counted, price * (1.0 + entry_cost)))
+    at_oracle = leverage_cap(loan.max_ltv, counted, price * (1.0 + entry_cost))
+    sheet.figure(max_leverage_at_oracle=at_oracle if math.isfinite(at_oracle) else None)
     leverage = sheet.leverage(cap)
     if leverage < 1:
         sheet.reject(

@@ -61,10 +61,6 @@ class Risks:
     factors: tuple[Factor, ...]
     rho: float = 0.0
 
-    def named(self, name: str) -> Factor | None:
-        """Return the factor of that name, or None."""
-        return next((factor for factor in self.factors if factor.name == name), None)
-
     def means(self) -> Scenario:
         """Return the scenario in which every factor takes its mean."""
         return Scenario(**{factor.name: factor.mean for factor in self.factors})
@@ -347,9 +343,9 @@ def crossing_odds(
     odds = np.zeros(end.size)
     if near.size:
         distance = start[:, None] + share_of_end[:, None] * end[near] + bridge.paths[: start.size, near]
+        # past the barrier counts as on it, where the step is sure to have touched
         within = np.maximum(distance, 0.0)
-        missed = 1.0 - np.exp(-2.0 * within[:-1] * within[1:])
-        odds[near] = np.where((distance <= 0).any(axis=0), 1.0, 1.0 - missed.prod(axis=0))
+        odds[near] = 1.0 - (1.0 - np.exp(-2.0 * within[:-1] * within[1:])).prod(axis=0)
     return odds
 
 

@@ -79,8 +79,7 @@ class BreakEven(NamedTuple):
     iterations: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainLine:
+class ExplainLine(NamedTuple):
     """One line of arithmetic: ``result`` is what ``formula`` gives at ``values``, to the last digit."""
 
     name: str

@@ -132,10 +132,7 @@ class Worksheet:
 
     def work(self, name: str, formula: str, result: float, unit: str = "", **values: float) -> float:
         """Write a line of arithmetic and return its result."""
-        line = ExplainLine(
-            name=name, formula=formula, values=MappingProxyType(values), result=result, unit=unit
-        )
-        self._lines.append(line)
+        self._lines.append(ExplainLine(name, formula, MappingProxyType(values), result, unit))
         return result
 
     def forecast(self, start: datetime, end: datetime, *, needed: bool) -> YieldForecast | None:

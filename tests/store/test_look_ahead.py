@@ -1,0 +1,44 @@
+"""A forecast and a screen as of a moment do not see what became known later, on a real database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+import yieldtrade
+from yieldtrade.store import Store
+
+MOMENT = datetime(2025, 10, 6, tzinfo=UTC)
+LATER = "2025-10-06T00:00:00Z"
+
+
+@pytest.fixture
+def altered(bundled_path, tmp_path):
+    """The bundled database with every figure that became available after the moment made absurd."""
+    path = tmp_path / "altered.db"
+    path.write_bytes(bundled_path.read_bytes())
+    with Store(path) as store, store.writing() as conn:
+        conn.execute("UPDATE pool_day SET value = 7 * value WHERE available_at > ?", (LATER,))
+        conn.execute("UPDATE asset_day SET price_usd = 1 WHERE available_at > ?", (LATER,))
+        conn.execute("UPDATE yield_quote SET implied_apy = 9 WHERE available_at > ?", (LATER,))
+        conn.execute("UPDATE lending_day SET supply_apy = 5, borrow_apy = 6 WHERE available_at > ?", (LATER,))
+        conn.execute("DELETE FROM official_apy WHERE available_at > ?", (LATER,))
+    return path
+
+
+def everything(path):
+    """Every number of a forecast and of a screen."""
+    with Store(path) as store:
+        view = store.view(MOMENT)
+        report = yieldtrade.forecast(view, "JLP", paths=500)
+        stated = view.with_yields({"JLP-16OCT25": 0.2}).with_terms({"exponent.trading_fee": 0.001})
+        screened = yieldtrade.screen(stated, 10_000, contracts=["JLP-16OCT25"])
+    samples = [period.apy.samples.tobytes() for period in report.periods]
+    scores = [(s.model, s.horizon, s.metric, repr(s.value)) for s in report.track_record.scores]
+    return list(report.rows()), samples, scores, report.input_hash, report.notes, repr(screened.rows)
+
+
+def test_nothing_known_later_changes_anything(bundled_path, altered):
+    """Forecast, track record, inputs digest and screen are the same to the last bit."""
+    assert everything(bundled_path) == everything(altered)
