@@ -94,12 +94,12 @@ def made_world(made_view):
 def contract():
     """Build a contract on JLP with a maturity."""
 
-    def build(contract_id, maturity, **terms):
+    def build(contract_id, maturity, underlying="JLP", **terms):
         parameters = {name: parameter(name, value, moment("2020-01-01")) for name, value in terms.items()}
         return Contract(
             contract_id=contract_id,
             venue_id="ratex",
-            underlying="JLP",
+            underlying=underlying,
             maturity=moment(maturity),
             clock="wall",
             terms=Terms(owner=contract_id, parameters=MappingProxyType(parameters)),

@@ -75,7 +75,7 @@ def test_return_falls_with_every_cost(trade):
     for name in ("trading_fee", "swap_cost", "exit_cost"):
         assert FixedIncome(**{**values, name: values[name] + 0.001}).fixed_apy(Scenario()) < base
     scaled = FixedIncome(**{**values, "equity": 7 * trade.equity})
-    assert scaled.fixed_apy(Scenario()) == pytest.approx(base, rel=1e-12, abs=1e-15)
+    assert scaled.fixed_apy(Scenario()) == pytest.approx(base, rel=1e-9, abs=1e-10)
     assert scaled.pnl(Scenario()) == pytest.approx(7 * trade.pnl(Scenario()), rel=1e-9, abs=1e-6)
 
 

@@ -55,6 +55,7 @@ PERIODS = 8
 MOST_PERIODS = 104
 # Periods simulated beyond those shown, so that any holding period of a year can be asked for.
 SIMULATED = 53
+_CENTRAL = (0.1, 0.9)
 
 
 def forecast_apy(
@@ -198,15 +199,30 @@ def _records(history: PoolHistory, observed: int, seed: int) -> _Records:
 def _settle(raw: Raw, running: int, records: _Records, default: str) -> _Settled:
     """Put the paths at the centre of the model chosen, and stretch them by the record."""
     deviations = raw.deviations()
-    log_apr = np.empty_like(deviations)
-    chosen = default
-    for row in range(len(log_apr)):
-        model, scale, _ = records.calibration(raw, row) or Calibration(default, 1.0, 0)
-        known = raw.paths.known[row]
-        log_apr[row] = raw.paths.log_apr[row] if known else raw.centre[model][row] + scale * deviations[row]
-        if raw.paths.first + row == running:
-            chosen = model
-    return _Settled(log_apr, chosen)
+    rows = range(len(deviations))
+    found = [records.calibration(raw, row) or Calibration(default, 1.0, 0) for row in rows]
+    scale = _limited(raw, deviations, np.array([item.scale for item in found]))
+    centre = np.array([raw.centre[item.model][row] for row, item in zip(rows, found, strict=True)])
+    log_apr = centre[:, None] + scale[:, None] * deviations
+    log_apr[raw.paths.known] = raw.paths.log_apr[raw.paths.known]
+    return _Settled(log_apr, found[running - raw.paths.first].model)
+
+
+def _limited(raw: Raw, deviations: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bound the spread of periods past the horizon of the record.
+
+    Such a period is not less certain than a week picked from the record at random, nor than one at the horizon:
+    a level without a home would in the end allow anything.
+    """
+    half = np.ptp(np.quantile(deviations, _CENTRAL, axis=1), axis=0) / 2
+    target = raw.target
+    weeks = np.concatenate([target.level, target.computed_other])
+    widest = np.ptp(np.quantile(weeks[np.isfinite(weeks)], _CENTRAL)) / 2
+    near = raw.horizon <= HORIZONS
+    if near.any():
+        widest = max(widest, float((scale * half)[near][-1]))
+    bound = widest / np.where(half > 0, half, np.inf)
+    return np.where(near | (half == 0), scale, np.minimum(scale, bound))
 
 
 def _period(raw: Raw, history: PoolHistory, settled: _Settled, number: int) -> PeriodForecast:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from yieldtrade.forecast.har import FLAT
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -42,7 +44,7 @@ def _ar1(target: Target, weeks_ahead: NDArray[np.int64]) -> NDArray[np.float64]:
     last = float(target.level[np.isfinite(target.level)][-1])
     before, after = pairs[0]
     size = float((x**2).sum())
-    if len(x) < LEAST_PAIRS or not len(before) or size <= np.finfo(float).eps:
+    if len(x) < LEAST_PAIRS or not len(before) or size <= len(x) * FLAT**2:
         return np.full(len(weeks_ahead), last)
     slope = min(max(float((x * y).sum()) / size, 0.0), 1.0)
     # x_(t+1) - after = slope (x_t - before), run forward h weeks

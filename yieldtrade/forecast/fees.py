@@ -12,6 +12,7 @@ import numpy as np
 
 from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.data import VOLUME
+from yieldtrade.forecast.har import FLAT
 from yieldtrade.forecast.periods import day_of
 from yieldtrade.forecast.table import (
     BreakCheck,
@@ -154,7 +155,7 @@ def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float
     """Slope of deviations from regime means, and its Newey-West error: by the Frisch-Waugh theorem both equal
     those of the regression with dummies."""  # noqa: D205, D209
     size = float((x**2).sum())
-    if size <= len(x) * np.finfo(float).eps * float(np.abs(x).max(initial=0.0)):
+    if size <= len(x) * FLAT**2:
         return 0.0, 0.0
     slope = float((x * y).sum() / size)
     score = x * (y - slope * x)

@@ -23,7 +23,7 @@ LARGEST_PERSISTENCE = 0.99
 # Pull of the four weeks' mean towards the long mean, a day.
 REVERSION = math.log(2.0) / 365.0
 # Logs that vary less than this are constant but for rounding.
-_FLAT = 1e-12
+FLAT = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -119,7 +119,7 @@ def least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
     Sums run in one fixed order, whatever the number of threads, so the digits never change.
     """
     spread = np.sqrt((x**2).sum(axis=0))
-    varies = spread > _FLAT * np.sqrt(max(len(x), 1))
+    varies = spread > FLAT * np.sqrt(max(len(x), 1))
     scaled = x[:, varies] / spread[varies]
     gram = np.einsum("ij,ik->jk", scaled, scaled)
     solved = np.linalg.pinv(gram, hermitian=True) @ np.einsum("ij,i->j", scaled, y)

@@ -127,17 +127,16 @@ def nodes_of(
     return nodes, (*left_out, *shallower)
 
 
-def _live(view: MarketView, asked: str, venue_id: str | None) -> tuple[Contract, ...]:
-    names = {contract.underlying for contract in view.contracts()}
-    underlying = next((name for name in names if name.casefold() == asked.casefold()), None)
-    if underlying is None:
-        raise UnknownNameError("underlying", asked, names, CONTRACT_LISTING)
+def _live(view: MarketView, underlying: str, venue_id: str | None) -> tuple[Contract, ...]:
+    """Return the live contracts on an underlying, at one venue or at all."""
     venues = {None} if venue_id is None else {view.venue(venue_id).venue_id}
-    return tuple(
-        contract
-        for contract in view.live_contracts()
-        if contract.underlying == underlying and venues & {None, contract.venue_id}
-    )
+    on_it = [c for c in view.live_contracts() if c.underlying.casefold() == underlying.casefold()]
+    if not on_it:
+        # matured, or listed later than the view's moment: a name that is not known at all is another error
+        known = {view.contract(name).underlying for name in view.facts.contract_ids()}
+        if underlying.casefold() not in map(str.casefold, known):
+            raise UnknownNameError("underlying", underlying, known, CONTRACT_LISTING)
+    return tuple(contract for contract in on_it if venues & {None, contract.venue_id})
 
 
 def _reason_against(
