@@ -33,7 +33,14 @@ def installed(wheel, tmp_path_factory):
     """The command of an environment that holds the wheel and finds its dependencies, but no checkout."""
     venv = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin" / "python"), "--disable-pip-version-check"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(venv / "bin" / "python"),
+        "--disable-pip-version-check",
+    ]
     subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
     (site,) = (venv / "lib").glob("python*/site-packages")
     # the dependencies' folder is only put on the path: an editable install in it is not seen from here
@@ -43,7 +50,9 @@ def installed(wheel, tmp_path_factory):
 
 def run(command, *arguments, folder):
     """Run the installed command in a folder, with nothing of this environment's settings."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("YIELDTRADE", "PYTHON"))}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("YIELDTRADE", "PYTHON"))
+    }
     return subprocess.run(
         [str(command), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=True
     )
@@ -65,5 +74,7 @@ def test_the_installed_command_works_from_any_folder(installed, tmp_path):
     assert json.loads(done.stdout)["implied_apy"] == 0.35
     listed = run(installed, "markets", "ratex", "--csv", "--db", "a.db", folder=tmp_path)
     assert "trading_fee" in listed.stdout
-    where = run(installed.with_name("python"), "-c", "import yieldtrade; print(yieldtrade.__file__)", folder=tmp_path)
+    where = run(
+        installed.with_name("python"), "-c", "import yieldtrade; print(yieldtrade.__file__)", folder=tmp_path
+    )
     assert str(ROOT) not in where.stdout

@@ -77,9 +77,7 @@ def test_against_quantlib(benchmark, inputs, what):
         return
     today = ql.Date(1, 1, 2026)
     quote = ql.SimpleQuote(0.1)
-    curve = ql.FlatForward(
-        today, ql.QuoteHandle(quote), ql.Actual365Fixed(), ql.Compounded, ql.Annual
-    )
+    curve = ql.FlatForward(today, ql.QuoteHandle(quote), ql.Actual365Fixed(), ql.Compounded, ql.Annual)
     bond = ql.ZeroCouponBond(0, ql.NullCalendar(), 1.0, today + 182, ql.Unadjusted, 100.0, today)
     bond.setPricingEngine(ql.DiscountingBondEngine(ql.YieldTermStructureHandle(curve)))
     ql.Settings.instance().evaluationDate = today

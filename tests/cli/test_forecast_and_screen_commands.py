@@ -79,8 +79,10 @@ def test_the_running_period_is_half_seen_and_the_next_ones_are_not(forecast):
 def test_the_track_record_is_shown_with_its_skill(forecast):
     """A row a week ahead, each with how many forecasts it rests on, its skill and its coverage."""
     rows = forecast["track_record"]
-    assert [row["horizon"] for row in rows] == list(range(1, 9))
-    for row in rows:
+    assert [row["horizon"] for row in rows] == list(range(9))
+    assert rows[0]["skill_crps_vs_persistence"] > rows[1]["skill_crps_vs_persistence"]
+    assert "no later period was held out" in forecast["track_record_caveat"]
+    for row in rows[1:]:
         assert row["origins"] > 40
         assert -1 < row["skill_crps_vs_persistence"] < 0.5
         assert 0.7 <= row["coverage_80"] <= 0.95

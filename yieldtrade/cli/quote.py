@@ -37,12 +37,12 @@ TABLE = (
     Column("pt_price", "PT (ST)", "price"),
     Column("yt_price", "YT (ST)", "price"),
     Column("days_to_maturity", "days left", "days"),
-    Column("underlying_apy", "underlying", "percent"),
-    Column("break_even_apy", "YT breaks even at", "percent"),
-    Column("theta_pct_per_day", "YT decay a day", "percent", spare=1),
-    Column("yt_leverage", "leverage", "number", spare=2),
+    Column("underlying_apy", "underlying", "percent", spare=1),
+    Column("break_even_apy", "YT breaks even at", "percent", spare=2),
+    Column("theta_pct_per_day", "YT decay a day", "percent", spare=4),
+    Column("yt_leverage", "leverage", "number", spare=5),
     Column("kind", "quote"),
-    Column("as_of", "as of", "moment"),
+    Column("as_of", "as of", "moment", spare=3),
     Column("data_age_days", "age, days", "days"),
 )
 CARD = (

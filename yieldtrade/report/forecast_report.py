@@ -11,6 +11,7 @@ from yieldtrade.report.output import Column, console, human, write_table
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from yieldtrade.forecast.evaluate import TrackRecord
     from yieldtrade.forecast.result import Distribution, ForecastReport, PeriodForecast, YieldForecast
     from yieldtrade.forecast.table import Regression
     from yieldtrade.market import Contract, YieldQuote
@@ -21,12 +22,20 @@ SHOWN_PAST = 40
 REGIMES = {"bear": "bear: 10th percentile of a year", "base": "base: now", "bull": "bull: 90th percentile"}
 RECORD_METRICS = (
     "skill_crps_vs_persistence",
+    "skill_crps_apy_vs_persistence",
+    "skill_crps_vs_mean_4",
     "mae_log",
     "coverage_50",
     "coverage_80",
     "coverage_95",
     "raw_coverage_80",
 )
+RECORD_CAVEAT = (
+    "Skill is 1 - CRPS/CRPS of persistence, on log APY, on APY itself, and against the mean of four weeks. Settings "
+    "of the model were chosen with this same record in view and no later period was held out: expect less."
+)
+# The regimes are quantiles of the trailing year: at a quiet year's end "bear" may lie above today.
+REGIMES = {"bear": "bear: 10th percentile of a year", "base": "base: now", "bull": "bull: 90th percentile"}
 
 PERIODS = (
     Column("start", "period from", "moment"),
@@ -67,14 +76,16 @@ _CONTRACTS = (
 )
 _RECORD = (
     Column("horizon", "weeks ahead", "integer"),
-    Column("origins", "forecasts", "integer"),
-    Column("skill_crps_vs_persistence", "CRPS skill", "percent"),
-    Column("mae_log", "log error", "number"),
-    Column("mae_log_persistence", "persistence", "number"),
-    Column("coverage_50", "in 50 %", "percent", spare=3),
+    Column("origins", "forecasts", "integer", spare=1),
+    Column("skill_crps_vs_persistence", "skill, log", "percent"),
+    Column("skill_crps_apy_vs_persistence", "skill, APY", "percent"),
+    Column("skill_crps_vs_mean_4", "vs 4 weeks", "percent"),
+    Column("mae_log", "log error", "number", spare=2),
+    Column("mae_log_persistence", "persistence", "number", spare=3),
+    Column("coverage_50", "in 50 %", "percent", spare=5),
     Column("coverage_80", "in 80 %", "percent"),
-    Column("coverage_95", "in 95 %", "percent", spare=2),
-    Column("raw_coverage_80", "in raw 80 %", "percent", spare=1),
+    Column("coverage_95", "in 95 %", "percent", spare=4),
+    Column("raw_coverage_80", "raw 80 %", "percent", spare=6),
 )
 _COEFFICIENTS = (
     Column("model", "line"),
@@ -143,6 +154,7 @@ def to_record(report: ForecastReport, outlooks: Sequence[ContractOutlook]) -> di
         "coefficients": list(coefficient_records(report)),
         "fees": _fee_record(report),
         "track_record": record_rows(report),
+        "track_record_caveat": RECORD_CAVEAT,
         "notes": list(report.notes),
         "model_version": report.model_version,
         "seed": report.seed,
@@ -244,22 +256,34 @@ def _fee_record(report: ForecastReport) -> dict[str, Any]:
 
 
 def record_rows(report: ForecastReport) -> list[dict[str, Any]]:
-    """Return the track record, one row a horizon."""
-    record = report.track_record
-    if record is None:
-        return []
-    origins = {
-        s.horizon: s.origins for s in record.scores if s.metric == "coverage_80" and s.model == "selected"
+    """Return the track record, one row a horizon; 0 stands for the running period with the days now seen."""
+    rows = []
+    if report.nowcast_record is not None and report.running.days_observed:
+        rows.append({**_record_row(report.nowcast_record, 1), "horizon": 0})
+    if report.track_record is not None:
+        rows.extend(_record_row(report.track_record, horizon) for horizon in _horizons(report.track_record))
+    return rows
+
+
+def _horizons(record: TrackRecord) -> list[int]:
+    return sorted({score.horizon for score in record.scores})
+
+
+def _record_row(record: TrackRecord, horizon: int) -> dict[str, Any]:
+    origins = next(
+        (
+            s.origins
+            for s in record.scores
+            if (s.metric, s.horizon, s.model) == ("mae_log", horizon, "selected")
+        ),
+        0,
+    )
+    return {
+        "horizon": horizon,
+        "origins": origins,
+        **{name: record.score(name, horizon) for name in RECORD_METRICS},
+        "mae_log_persistence": record.score("mae_log", horizon, "persistence"),
     }
-    return [
-        {
-            "horizon": horizon,
-            "origins": count,
-            **{name: record.score(name, horizon) for name in RECORD_METRICS},
-            "mae_log_persistence": record.score("mae_log", horizon, "persistence"),
-        }
-        for horizon, count in sorted(origins.items())
-    ]
 
 
 def score_rows(report: ForecastReport) -> list[tuple[Any, ...]]:
@@ -322,6 +346,7 @@ def write_report(report: ForecastReport, outlooks: Sequence[ContractOutlook], st
             stream,
             title="Track record: weekly forecasts, each from what was known then, against persistence",
         )
+        out.print(RECORD_CAVEAT, markup=False)
     out.print("Notes", style="bold")
     for line in report.notes:
         out.print(f"- {line}", markup=False)

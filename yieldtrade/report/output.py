@@ -22,8 +22,6 @@ WIDTH_OFF_TERMINAL = 160
 # Blanks between two columns, and the width to which long texts are folded.
 GAP = 3
 WIDEST_TEXT = 44
-# Names that a reader copies stay on one line, whatever the width.
-UNBROKEN = ("contract", "market", "trade", "name", "start", "end")
 
 
 class Column(NamedTuple):
@@ -190,17 +188,18 @@ def write_table(
     from rich.table import Table
 
     terminal = console(stream)
-    shown = _fitting(records, columns, terminal.width)
+    natural = {column: _natural_width(records, column) for column in columns}
+    shown = _fitting(natural, terminal.width)
+    fits = _width(natural, shown) <= terminal.width
     table = Table(
         box=box.SIMPLE_HEAD, show_header=headers, title=title or None, title_justify="left", pad_edge=False
     )
     for column in shown:
-        text = column.style in ("text", "moment")
         table.add_column(
             column.heading,
-            justify="left" if text else "right",
+            justify="left" if column.style in ("text", "moment") else "right",
             overflow="fold",
-            no_wrap=not text or column.key in UNBROKEN,
+            no_wrap=fits and natural[column] <= WIDEST_TEXT,
         )
     for record in records:
         table.add_row(*(human(record.get(column.key), column.style) for column in shown))
@@ -210,19 +209,22 @@ def write_table(
         terminal.print(f"left out for want of width: {', '.join(left_out)}", style="dim", markup=False)
 
 
-def _fitting(records: Sequence[Record], columns: Sequence[Column], width: int) -> list[Column]:
+def _natural_width(records: Sequence[Record], column: Column) -> int:
+    cells = (human(record.get(column.key), column.style) for record in records)
+    return max(len(column.heading), *(len(line) for cell in cells for line in cell.split("\n")), 0)
+
+
+def _fitting(natural: Mapping[Column, int], width: int) -> list[Column]:
     """Return the columns that fit, those that can be spared dropped one by one."""
-    natural = {
-        column: max(
-            len(column.heading), *(len(human(record.get(column.key), column.style)) for record in records), 0
-        )
-        for column in columns
-    }
-    shown = list(columns)
-    spared = sorted((c for c in columns if c.spare), key=lambda c: -c.spare)
-    while spared and sum(min(natural[c], WIDEST_TEXT) + GAP for c in shown) > width:
+    shown = list(natural)
+    spared = sorted((column for column in natural if column.spare), key=lambda column: -column.spare)
+    while spared and _width(natural, shown) > width:
         shown.remove(spared.pop(0))
     return shown
+
+
+def _width(natural: Mapping[Column, int], shown: Sequence[Column]) -> int:
+    return sum(min(natural[column], WIDEST_TEXT) + GAP for column in shown)
 
 
 def write_card(record: Record, columns: Sequence[Column], stream: TextIO, *, title: str = "") -> None:
