@@ -230,9 +230,8 @@ class MarketView:
 
     def with_yields(self, implied: Mapping[str, float]) -> MarketView:
         """Return this view with the user's implied yields in place of stored quotes."""
-        for contract_id in implied:
-            self.contract(contract_id)
-        return replace(self, given_yields=MappingProxyType({**self.given_yields, **implied}))
+        stated = {self.contract(name).contract_id: rate for name, rate in implied.items()}
+        return replace(self, given_yields=MappingProxyType({**self.given_yields, **stated}))
 
     def with_terms(self, terms: Mapping[str, ParameterValue]) -> MarketView:
         """Return this view with the user's parameters (``owner.name``) over the published ones."""

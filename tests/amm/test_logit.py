@@ -242,6 +242,7 @@ def test_a_fee_above_the_yield_leaves_one_direction():
 def test_a_pool_far_from_its_floor_keeps_its_last_pt():
     """Where the floor would need more PT than there is, the reserve itself is the limit, and can be quoted."""
     amm = logit_amm(scalar_root=400.0, ln_implied_rate=0.5, maturity=NOW + timedelta(days=365))
+    assert amm.max_size("BUY_PT").binding == "reserve"
     largest = amm.max_size("BUY_PT").size
     assert largest < amm.total_pt
     assert math.isfinite(amm.quote("BUY_PT", largest).st_amount)
@@ -366,6 +367,11 @@ def test_lp_value_follows_its_formula():
     n = (c * 1000.0 - 1000.0) / (1 + c / eh)
     expected = (1000.0 - n / eh + (1000.0 + n) / eo) / 1000.0
     assert lp_value(amm, mean_ln_rate=mean) == pytest.approx(expected, rel=1e-12)
+    # far away in either direction the pool would hold one token only, bought at the mean of both rates
+    steep = logit_amm(scalar_root=1e5)
+    high, low = math.exp(0.5 * tau), math.exp(0.01 * tau)
+    assert lp_value(steep, mean_ln_rate=0.5) == pytest.approx((1 + (e + high) / 2) / high, rel=1e-9)
+    assert lp_value(steep, mean_ln_rate=0.01) == pytest.approx(1 + 1 / ((e + low) / 2), rel=1e-9)
 
 
 def test_divergence_loss_is_zero_at_entry_and_negative_after_a_move():

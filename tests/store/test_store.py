@@ -227,6 +227,7 @@ def test_figures_the_user_states_stand_in_for_quotes(bundled):
     stated = view.with_yields({"JLP-08MAR26": 0.19}).with_terms({"exponent.trading_fee": 0.001})
     assert (stated.quote(contract).implied_apy, stated.quote(contract).kind) == (0.19, "given")
     assert stated.contract("JLP-08MAR26").terms.number("trading_fee") == 0.001
+    assert view.with_yields({"PT-jlp-08mar26": 0.2}).quote(contract).implied_apy == 0.2
     assert view.quote(contract).kind == "undated"
     with pytest.raises(UnknownNameError):
         view.with_terms({"exponen.trading_fee": 0.001})

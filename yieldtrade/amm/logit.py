@@ -189,7 +189,7 @@ class LogitAmm(CurveAmm):
 
     def _limit(self, side: Side) -> tuple[Amount, Any]:
         if side is Side.BUY_PT:
-            return self._floor_size(), "rate_floor"
+            return self._floor()
         if side is Side.SELL_YT:
             return self._yt_peak()
         cap = larger(MAX_PROPORTION * (self.total_pt + self.total_asset) - self.total_pt, 0.0)
@@ -197,53 +197,54 @@ class LogitAmm(CurveAmm):
             return cap, "proportion_cap"
         return self._pt_peak(cap)
 
-    def _floor_size(self) -> Amount:
+    def _floor(self) -> tuple[Amount, Any]:
         """PT at which the rate after fee reaches 1: ``(1 - n/PT)/(1 + n/A) = exp(-scalar*(x0 - f1))``."""
         room = larger((self._excess() - self._fee_excess()) * self.rate_scalar, 0.0)
         xp = namespace(room, self.total_pt)
         floor = -xp.expm1(-room) / (1.0 / self.total_pt + xp.exp(-room) / self.total_asset)
         # far from the floor the sum rounds to the whole reserve, and the last PT cannot be priced
-        return smaller(floor, xp.nextafter(self.total_pt, 0.0))
+        last = xp.nextafter(self.total_pt, 0.0)
+        return smaller(floor, last), pick(floor > last, lambda: "reserve", "rate_floor")
 
     def _pt_peak(self, cap: Amount) -> tuple[Amount, Any]:
+        scalar = self.rate_scalar
+
         def falling(units: Amount) -> Amount:
             """Minus the sign of d/dn of ``n/E(-n)``."""
             steepness = 1.0 / (self.total_pt + units) + 1.0 / (self.total_asset - units)
-            return units * steepness / self.rate_scalar - (1.0 + self._rate(-units))
+            return units * steepness / scalar - (1.0 + self._rate(-units))
 
         past = falling(cap) > 0
         size = pick(past, lambda: find_root(falling, 0.0 * cap, cap).below, cap)
         return size, pick(past, lambda: "proceeds_peak", "proportion_cap")
 
     def _yt_peak(self) -> tuple[Amount, Any]:
-        fee_excess, floor = self._fee_excess(), self._floor_size()
+        (floor, binding), fee_excess, scalar = self._floor(), self._fee_excess(), self.rate_scalar
 
         def falling(units: Amount) -> Amount:
             """Minus the sign of d/dn of ``n*(x - f1)/(1 + x)``."""
             rate = self._rate(units)
             steepness = 1.0 / (self.total_pt - units) + 1.0 / (self.total_asset + units)
-            return (1.0 + fee_excess) * units * steepness / self.rate_scalar - (1.0 + rate) * (
-                rate - fee_excess
-            )
+            return (1.0 + fee_excess) * units * steepness / scalar - (1.0 + rate) * (rate - fee_excess)
 
         past = (floor > 0) & (falling(floor) > 0)
         size = pick(past, lambda: find_root(falling, 0.0 * floor, floor).below, floor)
-        return size, pick(past, lambda: "proceeds_peak", "rate_floor")
+        return size, pick(past, lambda: "proceeds_peak", binding)
 
     def _route(self, side: Side) -> Route:
         return "native" if side.is_pt else "flash"
 
     @property
-    def near_expiry(self) -> tuple[str, ...]:
+    def expiry_warnings(self) -> tuple[str, ...]:
         """The warning ``near_expiry`` in the last hour, when the contract's own rounding shows."""
         seconds = (self.maturity - self.as_of).total_seconds()
         return ("near_expiry",) if seconds < HOUR_SECONDS else ()
 
     def _warnings(self, _side: Side, units: Amount) -> tuple[str, ...]:
         if self.raw is None or self.raw.decimals > COARSE_DECIMALS:
-            return self.near_expiry
+            return self.expiry_warnings
         dust = any_of((units > 0) & (units * 10**self.raw.decimals < DUST_RAW_UNITS))
-        return (*self.near_expiry, "dust") if dust else self.near_expiry
+        return (*self.expiry_warnings, "dust") if dust else self.expiry_warnings
 
     def _exact_fill(self, side: Side, size: Any, unit: Unit) -> Fill:
         from yieldtrade.amm.logit_exact import exact_fill
@@ -323,7 +324,8 @@ def initial_proportion(implied_yield: Amount, anchor: Amount, scalar_root: Amoun
     """
     return evaluate(
         lambda xp, implied_yield, anchor, scalar_root, tau: (
-            1.0 / (1.0 + xp.exp(-(xp.exp(tau * xp.log1p(implied_yield)) - anchor) * scalar_root / tau))
+            # the logistic function, without its overflow
+            0.5 + 0.5 * xp.tanh((xp.exp(tau * xp.log1p(implied_yield)) - anchor) * scalar_root / tau / 2.0)
         ),
         (
             POSITIVE_TAU,
@@ -407,9 +409,14 @@ def _value_at_mean_rate(amm: LogitAmm, mean_ln_rate: Amount) -> Amount:
     pt, asset = amm.total_pt, amm.total_asset
     rate_now, rate_mean = xp.exp(amm.ln_implied_rate * amm.tau), xp.exp(mean_ln_rate * amm.tau)
     rate_half = (rate_now + rate_mean) / 2.0
-    # PT per ST in the pool at the mean rate; n PT would trade to get there
-    ratio = xp.exp(amm.rate_scalar * (rate_mean - amm.rate_anchor))
-    n = (ratio * asset - pt) / (1.0 + ratio / rate_half)
+    logit = amm.rate_scalar * (rate_mean - amm.rate_anchor)
+    # exp(logit) is PT per ST in the pool at the mean rate; n PT would trade to get there
+    ratio = xp.exp(-abs(logit))
+    n = pick(
+        logit > 0,
+        lambda: (asset - ratio * pt) / (ratio + 1.0 / rate_half),
+        (ratio * asset - pt) / (1.0 + ratio / rate_half),
+    )
     return asset - n / rate_half + (pt + n) / rate_mean
 
 

@@ -45,7 +45,7 @@ def exact_fill(amm: LogitAmm, side: Side, size: Any, unit: Unit) -> Fill:
         raise DomainError("exact = True needs the raw state; build the market with LogitAmm.from_raw")
     wanted = _fraction(size)
     if wanted == 0:
-        return replace(amm.quote(side, 0.0), amm_after=amm, path="integer", warnings=amm.near_expiry)
+        return replace(amm.quote(side, 0.0), amm_after=amm, path="integer", warnings=amm.expiry_warnings)
     try:
         units = _raw_units(amm, raw, side, wanted, unit)
         trade, sy = _execute(amm, raw, side, units)
@@ -61,7 +61,7 @@ def exact_fill(amm: LogitAmm, side: Side, size: Any, unit: Unit) -> Fill:
         st,
         route="native" if side.is_pt else "flash",
         path="integer",
-        warnings=amm.near_expiry,
+        warnings=amm.expiry_warnings,
     )
 
 

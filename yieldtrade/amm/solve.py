@@ -19,11 +19,12 @@ RELATIVE_WIDTH = 4 * sys.float_info.epsilon
 
 def namespace(*values: Amount) -> Any:
     """Return :mod:`math` where every value is a number, else numpy."""
-    if all(isinstance(value, (int, float)) for value in values):
-        return math
-    import numpy as np
+    for value in values:
+        if not isinstance(value, (int, float)):
+            import numpy as np
 
-    return np
+            return np
+    return math
 
 
 def pick(condition: Any, chosen: Callable[[], Amount], other: Amount) -> Amount:

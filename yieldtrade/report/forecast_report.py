@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 SPARKS = "▁▂▃▄▅▆▇█"
 SHOWN_PAST = 40
-# The regimes are quantiles of the trailing year: at a quiet year's end "bear" may lie above today.
-REGIMES = {"bear": "bear: 10th percentile of a year", "base": "base: now", "bull": "bull: 90th percentile"}
 RECORD_METRICS = (
     "skill_crps_vs_persistence",
     "skill_crps_apy_vs_persistence",
