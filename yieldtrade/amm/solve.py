@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_STEPS = 2200
 # two roundings of the result: a bracket can hardly get narrower
 RELATIVE_WIDTH = 4 * sys.float_info.epsilon
+SMALLEST = sys.float_info.min / sys.float_info.epsilon
 
 
 def namespace(*values: Amount) -> Any:
@@ -86,13 +87,13 @@ def find_root(function: Callable[[Amount], Amount], low: Amount, high: Amount) -
     Root
         The root to about 1e-15 relative, and whether it was reached.
     """
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)):
-        return _search(function, float(low), float(high))
+    if namespace(low, high) is math:
+        return _search(function, _Ends(float(low), function(low), float(high), function(high)), _either)
     import numpy as np
 
     low, high = np.broadcast_arrays(np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64))
     with np.errstate(all="ignore"):
-        return _search(function, low, high)
+        return _search(function, _Ends(low, function(low), high, function(high)), np.where)
 
 
 class _Ends(NamedTuple):
@@ -103,45 +104,55 @@ class _Ends(NamedTuple):
     far: Amount
     f_far: Amount
 
-    @property
-    def tolerance(self) -> Amount:
-        best = _choose(abs(self.f_near) < abs(self.f_far), self.near, self.far)
-        # numbers below the smallest normal one have no relative width left to narrow
-        return larger(RELATIVE_WIDTH * abs(best), sys.float_info.min)
 
-    @property
-    def width(self) -> Amount:
-        return abs(self.far - self.near)
+def _either(condition: Any, chosen: Amount, other: Amount) -> Amount:
+    """Do for a number what ``numpy.where`` does for arrays."""
+    return chosen if condition else other
 
 
-def _search(function: Callable[[Amount], Amount], low: Amount, high: Amount) -> Root:
-    ends = _Ends(low, function(low), high, function(high))
+def _search(function: Callable[[Amount], Amount], ends: _Ends, where: Callable[..., Amount]) -> Root:
     bracketed = (ends.f_near <= 0) != (ends.f_far <= 0)
     done = (ends.f_near == 0) | (ends.f_far == 0)
     ended = done | ((ends.f_near <= 0) == (ends.f_far <= 0))
-    share = 0.0 * (low + high) + 0.5
+    share = 0.0 * (ends.near + ends.far) + 0.5
     for _ in range(MAX_STEPS):
         if all_of(ended):
             break
         point = ends.near + share * (ends.far - ends.near)
-        narrower, old = _narrow(ends, point, function(point))
+        narrower, old, f_old = _narrow(ends, point, function(point), where)
         # an element that has ended keeps its bracket while the others go on
-        ends = _Ends(*(_choose(ended, kept, new) for kept, new in zip(ends, narrower, strict=True)))
-        done = done | (bracketed & ((ends.width <= 2 * ends.tolerance) | (ends.f_near == 0)))
+        ends = _Ends(*(where(ended, kept, new) for kept, new in zip(ends, narrower, strict=True)))
+        margin = _margin(ends, where)
+        done = done | (bracketed & ((2 * margin >= 1) | (ends.f_near == 0)))
         ended = ended | done
         if not all_of(ended):
-            share = _choose(ended, share, _next_share(ends, *old))
-    at = _choose(abs(ends.f_near) <= abs(ends.f_far), ends.near, ends.far)
-    below = _choose(ends.f_far == 0, ends.far, _choose(ends.f_near <= 0, ends.near, ends.far))
+            following = _next_share(ends, old, f_old)
+            # at least the tolerance away from either end, or the last step would never close the bracket
+            following = where(
+                following < margin, margin, where(following > 1 - margin, 1 - margin, following)
+            )
+            share = where(ended, share, following)
+    at = where(abs(ends.f_near) <= abs(ends.f_far), ends.near, ends.far)
+    below = where(ends.f_far == 0, ends.far, where(ends.f_near <= 0, ends.near, ends.far))
     return Root(at, below, done)
 
 
-def _narrow(ends: _Ends, point: Amount, value: Amount) -> tuple[_Ends, tuple[Amount, Amount]]:
+def _narrow(
+    ends: _Ends, point: Amount, value: Amount, where: Callable[..., Amount]
+) -> tuple[_Ends, Amount, Amount]:
     """Replace the end on the same side of the root by ``point``; also return the end that drops out."""
-    same = (value <= 0) == (ends.f_near <= 0)
-    dropped = _choose(same, ends.near, ends.far), _choose(same, ends.f_near, ends.f_far)
-    kept = _choose(same, ends.far, ends.near), _choose(same, ends.f_far, ends.f_near)
-    return _Ends(point, value, *kept), dropped
+    near, f_near, far, f_far = ends
+    same = (value <= 0) == (f_near <= 0)
+    narrower = _Ends(point, value, where(same, far, near), where(same, f_far, f_near))
+    return narrower, where(same, near, far), where(same, f_near, f_far)
+
+
+def _margin(ends: _Ends, where: Callable[..., Amount]) -> Amount:
+    """Tolerance as a share of the bracket's width; a half or more where the bracket is narrow enough."""
+    best = where(abs(ends.f_near) < abs(ends.f_far), abs(ends.near), abs(ends.far))
+    # numbers below the smallest normal one have no relative width left to narrow
+    tolerance = where(best > SMALLEST, RELATIVE_WIDTH * best, RELATIVE_WIDTH * SMALLEST)
+    return tolerance / abs(ends.far - ends.near)
 
 
 def _next_share(ends: _Ends, old: Amount, f_old: Amount) -> Amount:
@@ -150,7 +161,7 @@ def _next_share(ends: _Ends, old: Amount, f_old: Amount) -> Amount:
     position = (near - far) / (old - far)
     height = (f_near - f_far) / (f_old - f_far)
     safe = (height**2 < position) & ((1 - height) ** 2 < 1 - position)
-    share = pick(
+    return pick(
         safe,
         lambda: (
             f_near / (f_far - f_near) * f_old / (f_far - f_old)
@@ -158,10 +169,3 @@ def _next_share(ends: _Ends, old: Amount, f_old: Amount) -> Amount:
         ),
         0.5,
     )
-    # at least one tolerance away from either end, or the last step would never close the bracket
-    margin = ends.tolerance / ends.width
-    return smaller(larger(share, margin), 1 - margin)
-
-
-def _choose(condition: Any, chosen: Amount, other: Amount) -> Amount:
-    return pick(condition, lambda: chosen, other)

@@ -31,6 +31,11 @@ COMMANDS: dict[str, Lazy] = {
     "quote": Lazy(
         "yieldtrade.cli.quote", "quote", "Price PT and YT of contracts from a yield, a price or the market."
     ),
+    "curve": Lazy(
+        "yieldtrade.cli.curve",
+        "curve",
+        "Show implied yields by maturity, forward yields, roll-down and an arbitrage check.",
+    ),
     "forecast": Lazy(
         "yieldtrade.cli.forecast", "forecast", "Forecast the APY a pool will pay, with its track record."
     ),
