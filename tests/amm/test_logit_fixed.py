@@ -223,12 +223,27 @@ def test_exponential_is_close_to_the_true_one(x):
     assert abs(fixed.exp_fixed(x) - int(exact)) <= 2 + exact * Decimal("1e-17")
 
 
-@given(st.integers(1, 10**40))
+@given(st.one_of(st.integers(1, 10**40), st.integers(10**40, 10**90)))
 def test_logarithm_is_close_to_the_true_one(a):
     """ln_fixed agrees with 100-digit arithmetic to 18 decimals, or as far as the reciprocal of ``a`` goes."""
     exact = Decimal(a).scaleb(-18).ln(DIGITS) * ONE
     coarse = Fraction(a, ONE) * 2 if a < ONE else 0
     assert abs(fixed.ln_fixed(a) - int(exact)) <= 50 + coarse
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: fixed.exp_fixed(-41 * ONE - 1),
+        lambda: fixed.exp_fixed(130 * ONE + 1),
+        lambda: fixed.ln_fixed(0),
+        lambda: fixed.ln_fixed(-ONE),
+    ],
+)
+def test_exponential_and_logarithm_have_a_domain(call):
+    """Exponents that the contract cannot take, and logarithms of nothing, are domain errors."""
+    with pytest.raises(DomainError):
+        call()
 
 
 def test_exponential_and_logarithm_at_one():
@@ -274,6 +289,8 @@ def test_expired_markets_are_refused():
     [
         (1000 * ONE, "MarketInsufficientPtForTrade", "reserve", 981504589710762432018),
         (999 * ONE, "MarketExchangeRateBelowOne", "rate_floor", 981504589710762432018),
+        # the rate itself is still above one here, but not after the fee
+        (983 * ONE, "MarketExchangeRateBelowOne", "rate_floor", 981504589710762432018),
         (-921 * ONE, "MarketProportionTooHigh", "proportion_cap", 920 * ONE),
     ],
 )
@@ -284,6 +301,16 @@ def test_refusals_name_the_limit_and_the_largest_trade(pt_out, revert, binding, 
     assert refused.value.requested == abs(pt_out)
     assert refused.value.maximum == maximum
     assert refused.value.binding == binding
+
+
+def test_a_limit_that_the_contract_cannot_compute_counts_as_none():
+    """Where the router's own formula leaves the domain of the exponential, the largest trade is given as 0."""
+    state = example_state(scalar_root=800 * ONE, last_ln_rate=5 * 10**17)
+    with pytest.raises(DomainError, match="exponents"):
+        fixed.max_pt_out(state, ONE, EXAMPLE_NOW)
+    with pytest.raises(CapacityError, match="MarketInsufficientPtForTrade") as refused:
+        fixed.execute_trade(state, ONE, EXAMPLE_NOW, 1000 * ONE)
+    assert refused.value.maximum == 0
 
 
 def test_a_trade_to_a_rate_of_zero_is_refused():
@@ -357,6 +384,8 @@ def test_more_sy_than_the_largest_purchase_costs_does_not_converge():
     with pytest.raises(ConvergenceError):
         fixed.swap_exact_sy_for_yt(example_state(), ONE, EXAMPLE_NOW, 900 * ONE)
     with pytest.raises(ConvergenceError):
+        fixed.swap_exact_sy_for_yt(example_state(), ONE, EXAMPLE_NOW, 950 * ONE)
+    with pytest.raises(ConvergenceError):
         fixed.swap_exact_sy_for_pt(example_state(), ONE, EXAMPLE_NOW, 5000 * ONE)
 
 
@@ -370,6 +399,26 @@ def test_the_first_deposit_sets_the_proportion_and_locks_liquidity():
         400 * ONE,
         600 * ONE,
     )
+
+
+@pytest.mark.parametrize(("sy", "pt"), [(7 * ONE, 3 * ONE), (3 * ONE, 7 * ONE), (3 * ONE, 3 * ONE)])
+def test_deposits_take_the_pools_proportion(sy, pt):
+    """A deposit into 1000 PT and 500 SY takes them two to one, as much as both amounts allow."""
+    state = example_state(total_sy=500 * ONE)
+    added = fixed.add_liquidity(state, EXAMPLE_NOW, sy, pt)
+    fits = min(sy, pt // 2)
+    assert (added.sy, added.pt, added.lp) == (fits, 2 * fits, 2 * fits)
+    assert added.after.total_lp == 1000 * ONE + 2 * fits
+
+
+def test_dust_is_no_liquidity():
+    """Too little for a unit of LP, or LP worth less than a unit of both tokens, is refused."""
+    vast = example_state(total_pt=10**30, total_sy=10**30)
+    with pytest.raises(DomainError, match="MarketZeroAmountsOutput"):
+        fixed.add_liquidity(vast, EXAMPLE_NOW, 1, 1)
+    poor = example_state(total_pt=10, total_sy=10)
+    with pytest.raises(DomainError, match="MarketZeroAmountsOutput"):
+        fixed.remove_liquidity(poor, 1)
 
 
 @pytest.mark.parametrize(("sy", "pt"), [(0, ONE), (ONE, 0), (-1, ONE)])

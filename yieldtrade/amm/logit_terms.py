@@ -128,7 +128,6 @@ def precompute(state: MarketState, index: int, now: int) -> Terms:
     _require_reserves(state.total_pt, total_asset)
     rate_scalar = _scalar(state, time_to_expiry)
     rate = exchange_rate_from_ln_rate(state.last_ln_rate, time_to_expiry)
-    _require_rate(rate)
     proportion = div(state.total_pt, state.total_pt + total_asset)
     return Terms(
         rate_scalar,
@@ -222,19 +221,7 @@ def _require_reserves(total_pt: int, total_asset: int) -> None:
         )
 
 
-def _require_rate(rate: int) -> None:
-    if rate < ONE:
-        raise CapacityError(
-            f"exchange rate {rate} is below one (MarketExchangeRateBelowOne)",
-            requested=rate,
-            maximum=ONE,
-            binding="rate_floor",
-        )
-
-
 def _logit(proportion: int) -> int:
-    if proportion == ONE:
-        raise DomainError("the pool holds nothing but PT (MarketProportionMustNotEqualOne)")
     return ln_fixed(div(proportion, ONE - proportion))
 
 
