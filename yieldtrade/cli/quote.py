@@ -71,12 +71,12 @@ CARD = (
 )
 POSITION = (
     Column("position_side", "side"),
-    Column("margin_st", "margin, ST", "number"),
+    Column("margin_st", "margin, ST", "amount"),
     Column("position_leverage", "leverage", "number"),
-    Column("yt_before_fee", "YT before the fee", "number"),
-    Column("yt", "YT after the fee", "number"),
-    Column("st", "ST owed (-) or held", "number"),
-    Column("fee_st", "fee, ST", "number"),
+    Column("yt_before_fee", "YT before the fee", "amount"),
+    Column("yt", "YT after the fee", "amount"),
+    Column("st", "ST owed (-) or held", "amount"),
+    Column("fee_st", "fee, ST", "amount"),
     Column("collateral_ratio", "collateral ratio", "percent"),
     Column("max_leverage", "largest leverage allowed", "number"),
     Column("liquidation_yt_price", "liquidated at a YT price of", "price"),

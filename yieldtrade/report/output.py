@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Form: TypeAlias = Literal["auto", "table", "tsv", "csv", "json", "jsonl"]
-Style: TypeAlias = Literal["text", "percent", "price", "number", "usd", "days", "integer", "moment"]
+Style: TypeAlias = Literal["text", "percent", "price", "number", "amount", "usd", "days", "integer", "moment"]
 Record: TypeAlias = "Mapping[str, Any]"
 
 DIGITS = 4
+AMOUNT_DIGITS = 6  # amounts that are traded
 ABSENT = "-"
 WIDTH_OFF_TERMINAL = 160
 # Blanks between two columns, and the width to which long texts are folded.
@@ -52,6 +53,8 @@ def human(value: Any, style: Style) -> str:
         return f"{significant(100 * value)}%"
     if style == "usd":
         return _dollars(value)
+    if style == "amount":
+        return significant(value, AMOUNT_DIGITS)
     if style == "integer":
         return f"{value:,.0f}"
     return significant(value)
