@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from yieldtrade.market import Contract, DailySeries, LendingRate, Pool, Venue, YieldQuote
+    from yieldtrade.market import AmmState, Contract, DailySeries, LendingRate, Pool, Venue, YieldQuote
 
 
 class Facts(Protocol):
@@ -37,6 +37,9 @@ class Facts(Protocol):
 
     def quote_history(self, contract_id: str) -> tuple[YieldQuote, ...]:
         """Every market quote of a contract, oldest first."""
+
+    def amm_state(self, contract_id: str) -> AmmState | None:
+        """Last known state of a contract's pool."""
 
     def panel(self, venue_id: str) -> tuple[YieldQuote, ...]:
         """Every market quote of a venue, by contract and time."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from yieldtrade.conventions import epoch_start, iso, utc, year_fraction
 from yieldtrade.errors import DataError, MarketDefinitionError, MissingDataError, UnknownNameError
@@ -180,6 +180,16 @@ class YieldQuote(NamedTuple):
     source: str
 
 
+class AmmState(NamedTuple):
+    """What a contract's pool held at a moment: ``kind`` names the curve, amounts are in whole tokens."""
+
+    contract_id: str
+    at: datetime
+    kind: str
+    state: Mapping[str, Any]
+    source: str
+
+
 class LendingRate(NamedTuple):
     """Supply and borrow rates of one asset at one lending venue; APYs as fractions, totals in USD."""
 
@@ -314,6 +324,10 @@ class MarketView:
                 found[contract.contract_id] = best
         return found
 
+    def amm_state(self, contract: Contract) -> AmmState | None:
+        """Return the last known state of a contract's pool, or None where none is stored."""
+        return self.facts.amm_state(contract.contract_id)
+
     def quote_history(self, contract: Contract) -> tuple[YieldQuote, ...]:
         """Return every market quote of a contract known, oldest first."""
         return self.facts.quote_history(contract.contract_id)
@@ -382,8 +396,18 @@ def pricing_start(contract: Contract, moment: datetime) -> datetime:
     """
     if contract.clock == "wall":
         return utc(moment)
-    anchor = datetime.fromisoformat(contract.terms.text("epoch_anchor"))
-    return epoch_start(moment, anchor, contract.terms.number("epoch_seconds"))
+    return epoch_start(moment, *epoch_clock(contract))
+
+
+def epoch_clock(contract: Contract) -> tuple[datetime, float]:
+    """Return a settlement of a contract and the seconds between two of them.
+
+    Raises
+    ------
+    MarketDefinitionError
+        The contract does not state them.
+    """
+    return datetime.fromisoformat(contract.terms.text("epoch_anchor")), contract.terms.number("epoch_seconds")
 
 
 def years_to_maturity(contract: Contract, moment: datetime) -> float:

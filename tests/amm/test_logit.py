@@ -19,6 +19,7 @@ from yieldtrade.amm.logit import (
     market_parameters,
     yield_range,
 )
+from yieldtrade.amm.logit_fixed import MarketState, max_pt_in
 from yieldtrade.conventions import YEAR_SECONDS
 from yieldtrade.errors import CapacityError, DomainError, ExpiredError
 
@@ -214,6 +215,18 @@ def test_a_sale_of_pt_can_peak_before_the_cap():
     )
     peak = amm.max_size("SELL_PT")
     assert peak.binding == "proceeds_peak"
+    raw = MarketState(
+        total_pt=150 * ONE,
+        total_sy=850 * ONE,
+        total_lp=ONE,
+        scalar_root=3 * ONE // 2,
+        expiry=int(amm.maturity.timestamp()),
+        ln_fee_root=0,
+        reserve_fee_percent=80,
+        last_ln_rate=95310179804324864,
+    )
+    # the contract's bisection of the slope ends at the same size
+    assert max_pt_in(raw, ONE, int(NOW.timestamp())) / ONE == pytest.approx(peak.size, rel=1e-12)
     assert peak.size < 0.96 * 1000.0 - 150.0
     with pytest.raises(CapacityError, match="proceeds_peak"):
         amm.quote("SELL_PT", peak.size * 1.001)
@@ -339,6 +352,7 @@ def test_lp_value_at_spot_is_a_share_of_the_reserves():
     amm = logit_amm(total_lp=500.0)
     assert lp_value(amm) == pytest.approx((1000.0 + 1000.0 * amm.spot("PT")) / 500.0, rel=1e-15)
     assert lp_value(replace(amm, as_of=amm.maturity)) == pytest.approx(2000.0 / 500.0, rel=1e-15)
+    assert lp_value(example_amm()) == pytest.approx(1 + amm.spot("PT"), rel=1e-15)
     assert lp_value(amm, haircut=0.9) == pytest.approx(0.9 * lp_value(amm), rel=1e-15)
 
 

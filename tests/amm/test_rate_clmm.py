@@ -43,6 +43,7 @@ def execute(amm, kind, amount, rate):
         fill = amm.quote("BUY_YT", amount)
         return (amount - fill.st_amount) / rate, fill.fee / rate, fill
     bought = amm.quote("BUY_PT", amount * rate, "st")
+    assert bought.st_amount == pytest.approx(amount * rate, rel=1e-11)
     released = bought.units / (1 - amm.fee_rate)
     if kind == "buy_pt":
         return bought.units, released - bought.units, bought
@@ -166,6 +167,21 @@ def test_quotes_are_smooth_through_one_year(amm, share, side):
         if near.max_size(side).size >= size:
             other = near.quote(side, size).st_amount
             assert other == pytest.approx(year.quote(side, size).st_amount, rel=1e-8, abs=1e-8 * size)
+
+
+@pytest.mark.parametrize("minutes", [-30_000, -100, -1, 0, 1, 100, 30_000])
+@pytest.mark.parametrize("side", ["BUY_PT", "SELL_PT"])
+def test_budgets_are_met_around_one_year(minutes, side):
+    """The closed inverse spends its budget to 1e-13 at one year, near it, and where its series ends."""
+    amm = rate_amm(maturity=NOW + timedelta(days=365, minutes=minutes), ln_fee_root=0.0)
+    for st_amount in (1e-3, 1.0, 1e2, 1e3, 1e4):
+        fill = amm.size_for_budget(side, st_amount)
+        sign = 1 if side == "SELL_PT" else -1
+        # the budget is the integral over the step, by quadrature of a smooth function
+        expected, _ = integrate.quad(
+            lambda share, fill=fill, sign=sign: (1.15 + sign * share * fill.units / 1e6) ** -amm.tau, 0.0, 1.0
+        )
+        assert fill.units * expected == pytest.approx(st_amount, rel=1e-13)
 
 
 def test_close_to_one_year_the_venue_may_refuse():

@@ -82,7 +82,13 @@ def test_yieldspace_needs_no_remark():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("time_stretch", 2.5), ("time_stretch", 0.0), ("st_reserve", 0.0), ("discount_fee", 1.0)],
+    [
+        ("time_stretch", 2.5),
+        ("time_stretch", 2.0),
+        ("time_stretch", 0.0),
+        ("st_reserve", 0.0),
+        ("discount_fee", 1.0),
+    ],
 )
 def test_yieldspace_pools_that_cannot_be_priced_are_refused(name, value):
     """T*s of 1 or more, empty reserves and a fee of everything are refused by name."""

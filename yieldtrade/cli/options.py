@@ -180,7 +180,7 @@ def opened(db: str | None) -> Iterator[Store]:
     """Open the database, telling on standard error if it has to be made."""
     from yieldtrade.store import open_store
 
-    with open_store(db, notify=note) as store:
+    with open_store(db, notify=note) as store, store.guard():
         yield store
 
 

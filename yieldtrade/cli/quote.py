@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from yieldtrade.cli.fill import (
+    FILL,
+    POSITION,
+    SIDES,
+    Trade,
+    fill_of,
+    fill_record,
+    pool_of,
+    position_record,
+    write_depth,
+    write_ledger,
+)
 from yieldtrade.cli.options import (
     NUMBER,
     RATE,
@@ -45,6 +57,8 @@ TABLE = (
     Column("as_of", "as of", "moment", spare=3),
     Column("data_age_days", "age, days", "days"),
 )
+
+
 CARD = (
     Column("as_of", "as of", "moment"),
     Column("maturity", "maturity", "moment"),
@@ -69,19 +83,6 @@ CARD = (
     Column("quote_basis", "from"),
     Column("data_age_days", "data age, days", "days"),
 )
-POSITION = (
-    Column("position_side", "side"),
-    Column("margin_st", "margin, ST", "amount"),
-    Column("position_leverage", "leverage", "number"),
-    Column("yt_before_fee", "YT before the fee", "amount"),
-    Column("yt", "YT after the fee", "amount"),
-    Column("st", "ST owed (-) or held", "amount"),
-    Column("fee_st", "fee, ST", "amount"),
-    Column("collateral_ratio", "collateral ratio", "percent"),
-    Column("max_leverage", "largest leverage allowed", "number"),
-    Column("liquidation_yt_price", "liquidated at a YT price of", "price"),
-    Column("liquidation_implied_apy", "that is an implied APY of", "percent"),
-)
 
 
 @click.command(
@@ -96,7 +97,32 @@ POSITION = (
 @click.option("--yt-price", type=NUMBER, help="Price of YT in ST.")
 @click.option("--leverage", type=NUMBER, help="Also open a margin position: borrowed notional over margin.")
 @click.option("--margin", type=NUMBER, default=1.0, show_default=True, help="Margin of the position, ST.")
-@click.option("--side", type=click.Choice(["long", "short"]), default="long", show_default=True)
+@click.option("--size", type=NUMBER, help="Also fill a trade of this size through the stored pool.")
+@click.option(
+    "--unit",
+    type=click.Choice(["token", "st"]),
+    default="token",
+    show_default=True,
+    help="What --size counts: tokens, or ST spent or raised with fees.",
+)
+@click.option(
+    "--side",
+    type=click.Choice(["long", "short", *SIDES]),
+    default="long",
+    show_default=True,
+    help="Of the position or the trade; a long buys YT, a short sells it.",
+)
+@click.option("--depth", is_flag=True, help="Print what moves the implied yield by how much.")
+@click.option("--depth-file", metavar="FILE", help="Draw the depth to a .png or .svg file.")
+@click.option(
+    "--ledger", is_flag=True, help="Print what is received and amortised, period by period, to maturity."
+)
+@click.option(
+    "--settled", type=RATE, help="APY at which the ledger settles; the underlying's last by default."
+)
+@click.option(
+    "--every", type=NUMBER, default=7.0, show_default=True, metavar="DAYS", help="Period of the ledger."
+)
 @click.option("--explain", is_flag=True, help="Print formulas, numbers and sources.")
 @click.option("--max-age", type=NUMBER, metavar="DAYS", help="Refuse a stored quote older than this.")
 @click.option("--no-log", is_flag=True, help="Do not record the quote in the database.")
@@ -112,7 +138,14 @@ def quote(
     yt_price: float | None,
     leverage: float | None,
     margin: float,
+    size: float | None,
+    unit: str,
     side: str,
+    depth: bool,
+    depth_file: str | None,
+    ledger: bool,
+    settled: float | None,
+    every: float,
     explain: bool,
     max_age: float | None,
     no_log: bool,
@@ -128,14 +161,22 @@ def quote(
     contract and implied_apy, pt_price or yt_price.
     """
     inputs = {"implied_apy": implied, "pt_price": pt_price, "yt_price": yt_price}
-    position = {"leverage": leverage, "margin": margin, "side": side} if leverage is not None else None
+    trade = Trade(leverage, margin, size, unit, side)
+    if leverage is not None and side in SIDES:
+        raise click.UsageError("--leverage opens a position: --side is long or short")
     with opened(db) as store:
         asked = _asked(store, contracts, inputs, as_of, everything=everything)
-        done = [_one(store, name, given, position, settings, as_of) for name, given in asked]
+        done = [_one(store, name, given, trade, settings, as_of) for name, given in asked]
         for found, _, record in done:
             _check_age(found, record["data_age_days"], max_age)
         if not no_log:
-            _log(store, done, {"contracts": [name for name, _ in asked], **inputs, "position": position})
+            _log(store, done, {"contracts": [name for name, _ in asked], **inputs, **trade._asdict()})
+        if depth or depth_file:
+            write_depth(done, depth_file, output)
+            return
+        if ledger:
+            write_ledger(done, settled, every, output)
+            return
     records = [record for _, _, record in done]
     if explain:
         for found, _, record in done:
@@ -144,7 +185,8 @@ def quote(
         _card(records[0])
     else:
         alone = len(contracts) == 1 and contracts != ("-",)
-        output.write(records, TABLE + (POSITION if position else ()), alone=alone)
+        more = (FILL if size is not None else ()) + (POSITION if leverage is not None else ())
+        output.write(records, TABLE + more, alone=alone)
 
 
 def _asked(
@@ -195,7 +237,7 @@ def _one(
     store: Store,
     name: str,
     given: dict[str, float | None],
-    position: dict[str, Any] | None,
+    trade: Trade,
     settings: tuple[str, ...],
     as_of: datetime | None,
 ) -> tuple[Quote, MarketView, dict[str, Any]]:
@@ -204,8 +246,15 @@ def _one(
     view = stated(_view(store, name, as_of), settings)
     found = price(view, name, **given)
     record = to_record(found, as_of)
-    if position is not None:
-        record.update(_position(view, found, **position))
+    contract = view.contract(found.contract_id)
+    # a size is asked of the pool; a position takes it where it is stored, and else the quoted price
+    wanted = trade.size is not None or (trade.leverage is not None and view.amm_state(contract) is not None)
+    pool = pool_of(view, contract) if wanted else None
+    if pool is not None and trade.size is not None:
+        fill = fill_of(pool, trade.side, trade.size, trade.unit)
+        record.update(fill_record(pool, fill, trade.side, as_of))
+    if trade.leverage is not None:
+        record.update(position_record(contract, found, trade, trade.leverage, pool))
     return found, view, record
 
 
@@ -283,22 +332,10 @@ def _card(record: dict[str, Any]) -> None:
 
     stream = sys.stdout
     write_card(record, CARD, stream, title=f"{record['contract']} on {record['venue']}")
+    if "fill_units" in record:
+        write_card(record, FILL, stream, title="fill")
     if "yt" in record:
         write_card(record, POSITION, stream, title="position")
-
-
-def _position(view: MarketView, found: Quote, *, leverage: float, margin: float, side: Any) -> dict[str, Any]:
-    from yieldtrade.tokens.margin_quote import margin_quote
-
-    position = margin_quote(
-        view.contract(found.contract_id), found, side=side, leverage=leverage, margin=margin
-    )
-    if leverage > position.max_leverage:
-        warn(
-            f"{found.contract_id}: the collateral ratios and the fee allow a leverage of "
-            f"{position.max_leverage:.4g} at this price, not {leverage:g}"
-        )
-    return position.to_record()
 
 
 def explanation(found: Quote, record: dict[str, Any]) -> list[str]:

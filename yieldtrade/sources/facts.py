@@ -19,6 +19,7 @@ Record: TypeAlias = dict[str, Any]
 Fact: TypeAlias = tuple[str, FactRow] | ListedContract
 
 JLP = "JLP"
+AMM_KINDS = ("logit", "clmm", "rate_clmm")
 
 
 @lru_cache(maxsize=65_536)
@@ -231,6 +232,27 @@ def _short_year(market: str) -> str:
 def yield_quote_facts(record: Record) -> Iterator[Fact]:
     """Facts of one quote."""
     yield _quote(record, "snapshot", record["contract_id"], record["at"], _known_at(record, record["at"]))
+
+
+def amm_state_facts(record: Record) -> Iterator[Fact]:
+    """Facts of one state of a pool."""
+    yield (
+        "amm_state",
+        (
+            record["contract_id"],
+            record["at"],
+            record["kind"],
+            json.dumps(record["state"], sort_keys=True),
+            _known_at(record, record["at"]),
+        ),
+    )
+
+
+def check_amm_state(record: Record) -> str | None:
+    """Say what is wrong with a state of a pool."""
+    if record["kind"] not in AMM_KINDS:
+        return f"kind = {record['kind']!r} is no curve; known are {', '.join(AMM_KINDS)}"
+    return check_code(record["contract_id"])
 
 
 _WEEKLY_TEXT = ("report_date", "window_end", "url")

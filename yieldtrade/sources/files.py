@@ -294,6 +294,8 @@ def _reader(column: Column, now: str) -> Reader:
         return lambda cell: _instant(cell, None if column.name == "maturity" else now)
     if column.kind == "text":
         return _text
+    if column.kind == "object":
+        return _object
     return lambda cell: _number(cell, column)
 
 
@@ -328,6 +330,16 @@ def _text(cell: Any) -> str:
     if not isinstance(cell, str):
         raise ValueError("is not text")
     return cell.strip()
+
+
+def _object(cell: Any) -> dict[str, Any]:
+    try:
+        value = json.loads(cell) if isinstance(cell, str) else cell
+    except json.JSONDecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise ValueError('is not a JSON object, such as {"total_pt": 1000.0}')
+    return value
 
 
 def _number(cell: Any, column: Column) -> float:

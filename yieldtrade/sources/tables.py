@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from yieldtrade.sources.facts import Fact, Record
 
-ColumnKind: TypeAlias = Literal["date", "instant", "number", "text"]
+ColumnKind: TypeAlias = Literal["date", "instant", "number", "text", "object"]
 
 # A rate above this is taken for a percentage written where a fraction belongs.
 LARGEST_RATE = 30.0
@@ -348,6 +348,19 @@ FORMATS: tuple[TableFormat, ...] = (
             _amount("liquidity_usd"),
             _amount("tvl_usd"),
             _usd("underlying_price_usd"),
+            _INSTANT_KNOWN,
+        ),
+    ),
+    TableFormat(
+        name="amm_state",
+        key=("contract_id", "at"),
+        facts=facts.amm_state_facts,
+        check=facts.check_amm_state,
+        columns=(
+            _text("contract_id"),
+            Column(name="at", kind="instant", required=True),
+            _text("kind"),
+            Column(name="state", kind="object", required=True),
             _INSTANT_KNOWN,
         ),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -93,6 +93,10 @@ class Store:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+    def guard(self) -> AbstractContextManager[None]:
+        """Return a block in which whatever SQLite refuses becomes a StoreError that says what to do."""
+        return _named_errors(self.path)
 
     def prepare(self, *, bundled: bool, notify: Callable[[str], None]) -> None:
         """Create or migrate the file and bring the bundled definitions and history up to date."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import iso
-from yieldtrade.market import Contract, DailySeries, LendingRate, Pool, Terms, Venue, YieldQuote
+from yieldtrade.market import AmmState, Contract, DailySeries, LendingRate, Pool, Terms, Venue, YieldQuote
 from yieldtrade.store.codec import decode_figure, decode_parameter, in_force
 
 if TYPE_CHECKING:
@@ -175,6 +175,24 @@ class SqliteFacts:
             "AND contract_id = :name AND feed = (SELECT feed FROM yield_quote WHERE contract_id = :name "
             "AND available_at <= :as_of GROUP BY feed ORDER BY count(*) DESC, feed LIMIT 1)",
             contract_id,
+        )
+
+    def amm_state(self, contract_id: str) -> AmmState | None:
+        """Last known state of a contract's pool."""
+        row = self._conn.execute(
+            "SELECT at, amm_state.kind, state, source.name FROM amm_state JOIN source USING (source_id) "
+            "WHERE contract_id = :contract_id AND available_at <= :as_of AND known_at <= :known_by "
+            "ORDER BY at DESC, known_at DESC, source_id DESC LIMIT 1",
+            {**self._limits, "contract_id": contract_id},
+        ).fetchone()
+        if row is None:
+            return None
+        return AmmState(
+            contract_id=contract_id,
+            at=datetime.fromisoformat(row[0]),
+            kind=row[1],
+            state=MappingProxyType(json.loads(row[2])),
+            source=row[3],
         )
 
     def panel(self, venue_id: str) -> tuple[YieldQuote, ...]:

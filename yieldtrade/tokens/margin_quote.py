@@ -65,7 +65,13 @@ class MarginQuote:
 
 
 def margin_quote(
-    contract: Contract, quote: Quote, *, side: Side, leverage: float, margin: float
+    contract: Contract,
+    quote: Quote,
+    *,
+    side: Side,
+    leverage: float,
+    margin: float,
+    fill_price: float | None = None,
 ) -> MarginQuote:
     """Open a margin position at the quoted YT price (tokens.md 10).
 
@@ -81,6 +87,8 @@ def margin_quote(
         Borrowed notional over margin, above 0.
     margin
         ST, above 0.
+    fill_price
+        Average price of the opening trade before its fee, ST per YT; the quoted price where None.
 
     Raises
     ------
@@ -100,10 +108,11 @@ def margin_quote(
             maximum=cap,
             binding="max_leverage",
         )
+    price = quote.yt_price if fill_price is None else fill_price
     opened = (open_long if side == "long" else open_short)(
         margin=margin,
         leverage=leverage,
-        fill_price=quote.yt_price,
+        fill_price=price,
         trading_fee=fee,
         margin_accrues=terms.get("margin_accrues") is True,
     )
@@ -112,10 +121,10 @@ def margin_quote(
         side=side,
         margin_st=margin,
         leverage=leverage,
-        yt_before_fee=leverage * margin / quote.yt_price,
+        yt_before_fee=leverage * margin / price,
         yt=opened.yt,
         st=opened.st,
-        fee_st=trade_fee(leverage * margin / quote.yt_price, quote.yt_price, fee),
+        fee_st=trade_fee(leverage * margin / price, price, fee),
         collateral_ratio=collateral_ratio(opened, quote.yt_price),
         max_leverage=max_leverage(
             side,
