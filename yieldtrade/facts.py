@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from yieldtrade.market import AmmState, Contract, DailySeries, LendingRate, Pool, Venue, YieldQuote
+    from yieldtrade.market import AmmState, Contract, LendingRate, Pool, Venue, YieldQuote
+    from yieldtrade.series import DailySeries
 
 
 class Facts(Protocol):

@@ -6,7 +6,6 @@ whatever stores builds one. Nothing in it became known after ``as_of``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -17,10 +16,8 @@ from yieldtrade.errors import DataError, MarketDefinitionError, MissingDataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from yieldtrade.facts import Facts
+    from yieldtrade.series import DailySeries
 
 ParameterValue: TypeAlias = float | int | str | bool
 QuoteKind: TypeAlias = Literal["market", "given", "undated"]
@@ -43,14 +40,13 @@ class Parameter(NamedTuple):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(NamedTuple):
     """The parameters in force for one owner; a missing one is an error where needed, never a default."""
 
     owner: str
     parameters: Mapping[str, Parameter]
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self.parameters
 
     def get(self, name: str) -> ParameterValue | None:
@@ -203,22 +199,7 @@ class LendingRate(NamedTuple):
     source: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DailySeries:
-    """A series of one value a UTC day, missing days absent. ``quality`` tells how each value came about."""
-
-    name: str
-    unit: str
-    days: NDArray[np.datetime64]
-    values: NDArray[np.float64]
-    quality: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MarketView:
+class MarketView(NamedTuple):
     """An immutable picture of everything known at ``as_of``, read when asked for.
 
     Parameters
@@ -235,13 +216,13 @@ class MarketView:
 
     as_of: datetime
     facts: Facts
-    given_yields: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
-    given_terms: Mapping[str, ParameterValue] = field(default_factory=lambda: MappingProxyType({}))
+    given_yields: Mapping[str, float] = MappingProxyType({})
+    given_terms: Mapping[str, ParameterValue] = MappingProxyType({})
 
     def with_yields(self, implied: Mapping[str, float]) -> MarketView:
         """Return this view with the user's implied yields in place of stored quotes."""
         stated = {self.contract(name).contract_id: rate for name, rate in implied.items()}
-        return replace(self, given_yields=MappingProxyType({**self.given_yields, **stated}))
+        return self._replace(given_yields=MappingProxyType({**self.given_yields, **stated}))
 
     def with_terms(self, terms: Mapping[str, ParameterValue]) -> MarketView:
         """Return this view with the user's parameters (``owner.name``) over the published ones."""
@@ -252,7 +233,7 @@ class MarketView:
                 raise UnknownNameError(
                     "owner of the parameter (OWNER.NAME)", key.split(".")[0], owners, "yieldtrade markets"
                 )
-        return replace(self, given_terms=MappingProxyType({**self.given_terms, **terms}))
+        return self._replace(given_terms=MappingProxyType({**self.given_terms, **terms}))
 
     def contract(self, contract_id: str) -> Contract:
         """Return one contract; a leading ``PT-``, ``YT-`` or ``ST-`` is dropped.

@@ -10,7 +10,6 @@ import pytest
 
 from yieldtrade.market import (
     Contract,
-    DailySeries,
     LendingRate,
     MarketView,
     Parameter,
@@ -18,6 +17,7 @@ from yieldtrade.market import (
     Venue,
     YieldQuote,
 )
+from yieldtrade.series import DailySeries
 from yieldtrade.strategies.screen import screen
 
 AS_OF = datetime(2026, 3, 2, tzinfo=UTC)

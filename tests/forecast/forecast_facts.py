@@ -10,7 +10,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from yieldtrade.market import DailySeries, Parameter, Pool, Terms
+from yieldtrade.market import Parameter, Pool, Terms
+from yieldtrade.series import DailySeries
 
 MARKETS = Path(__file__).parents[2] / "markets"
 TOLD = ("basis", "source", "note", "valid_from")

@@ -6,7 +6,7 @@ from forecast_facts import moment
 
 from yieldtrade.errors import DataError, DomainError, MissingDataError
 from yieldtrade.forecast import level_spread_forecast
-from yieldtrade.market import DailySeries
+from yieldtrade.series import DailySeries
 
 
 def series(values, first="2026-01-01", days=None):

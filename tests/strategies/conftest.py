@@ -11,7 +11,6 @@ import pytest
 
 from yieldtrade.market import (
     Contract,
-    DailySeries,
     LendingRate,
     MarketView,
     Parameter,
@@ -20,6 +19,7 @@ from yieldtrade.market import (
     Venue,
     YieldQuote,
 )
+from yieldtrade.series import DailySeries
 
 AS_OF = datetime(2026, 3, 2, tzinfo=UTC)
 RATEX = {

@@ -10,12 +10,13 @@ from yieldtrade.cli.options import opened, output_options, store_options
 from yieldtrade.conventions import iso
 from yieldtrade.errors import UnknownNameError
 from yieldtrade.report.output import Column
+from yieldtrade.store.codec import encode_parameter
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from yieldtrade.cli.options import Output
-    from yieldtrade.market import Contract, MarketView, Parameter
+    from yieldtrade.market import Contract, MarketView
 
 KINDS = ("venues", "pools", "contracts")
 
@@ -115,9 +116,9 @@ def _parameters(view: MarketView, name: str) -> list[dict[str, Any]]:
     facts = view.facts
     names = (*facts.venue_ids(), *facts.pool_ids(), *facts.contract_ids())
     if name in facts.venue_ids():
-        return list(map(_parameter, view.venue(name).terms.parameters.values()))
+        return list(map(encode_parameter, view.venue(name).terms.parameters.values()))
     if name.upper() in facts.pool_ids():
-        return list(map(_parameter, view.pool(name).terms.parameters.values()))
+        return list(map(encode_parameter, view.pool(name).terms.parameters.values()))
     if facts.contract(name.removeprefix("PT-").removeprefix("YT-")) is None:
         raise UnknownNameError("venue, pool or contract", name, names, "yieldtrade markets")
     contract = view.contract(name)
@@ -138,7 +139,7 @@ def _parameters(view: MarketView, name: str) -> list[dict[str, Any]]:
         }
         for figure in contract.figures
     ]
-    return [*head, *figures, *map(_parameter, contract.terms.parameters.values())]
+    return [*head, *figures, *map(encode_parameter, contract.terms.parameters.values())]
 
 
 def _fact(name: str, value: Any, contract: Contract) -> dict[str, Any]:
@@ -150,16 +151,4 @@ def _fact(name: str, value: Any, contract: Contract) -> dict[str, Any]:
         "basis": "definition",
         "source": contract.source,
         "note": contract.note,
-    }
-
-
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    return {
-        "name": parameter.name,
-        "value": parameter.value,
-        "unit": parameter.unit,
-        "valid_from": iso(parameter.valid_from),
-        "basis": parameter.basis,
-        "source": parameter.source,
-        "note": parameter.note,
     }

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from yieldtrade.market import DailySeries, MarketView, Parameter
+    from yieldtrade.market import MarketView, Parameter
+    from yieldtrade.series import DailySeries
 
 VOLUME, TVL, MEASURED = "volume_usd", "tvl_usd", "underlying_apy"
 GROSS, POSITION, CLOSE = "gross_fees_usd", "position_fees_usd", "close_fees_usd"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from yieldtrade.market import DailySeries
+    from yieldtrade.series import DailySeries
 
 MODEL_VERSION = "level-1"
 PATHS = 4_000

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import iso
-from yieldtrade.market import AmmState, Contract, DailySeries, LendingRate, Pool, Terms, Venue, YieldQuote
+from yieldtrade.market import AmmState, Contract, LendingRate, Pool, Terms, Venue, YieldQuote
 from yieldtrade.store.codec import decode_figure, decode_parameter, in_force
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from yieldtrade.market import Parameter
+    from yieldtrade.series import DailySeries
 
 _QUOTE_COLUMNS = (
     "contract_id, at, implied_apy, pt_price, yt_price, underlying_apy, liquidity_usd, underlying_price_usd, "
@@ -296,6 +297,8 @@ def _quote(row: tuple[Any, ...]) -> YieldQuote:
 
 def _series(name: str, rows: Iterable[tuple[str, float, str]]) -> DailySeries:
     import numpy as np
+
+    from yieldtrade.series import DailySeries
 
     found = list(rows)
     return DailySeries(

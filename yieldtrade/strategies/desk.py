@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from yieldtrade.forecast import ForecastReport
     from yieldtrade.market import (
         Contract,
-        DailySeries,
         LendingRate,
         MarketView,
         Parameter,
         Venue,
         YieldQuote,
     )
+    from yieldtrade.series import DailySeries
     from yieldtrade.strategies.exit_yield import YieldPath
     from yieldtrade.strategies.inputs import Forecaster, ScreenSettings, YieldForecast
 
