@@ -22,6 +22,7 @@ DAY_SECONDS = 86_400
 DAYS_PER_YEAR = 365
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DAY = re.compile(r"^\d{4}-\d{2}-\d{2}")
 _TOKEN_PREFIX = re.compile(r"^(?:PT|YT|ST)-")
 _YEAR_MONTH = re.compile(r"^(\d{2})(\d{2})$")
 _DAY_MONTH_YEAR = re.compile(r"^(\d{1,2})([A-Z]{3})(\d{2})$")
@@ -35,6 +36,8 @@ def utc(moment: datetime, name: str = "moment") -> datetime:
     DomainError
         ``moment`` carries no time zone.
     """
+    if not isinstance(moment, datetime):
+        raise DomainError(f"{name} = {moment!r}: an aware datetime in UTC is needed")
     if moment.tzinfo is None:
         raise DomainError(f"{name} = {moment.isoformat()} has no time zone; give an aware datetime in UTC")
     return moment.astimezone(UTC)
@@ -53,17 +56,20 @@ def parse_instant(text: str) -> datetime:
     DomainError
         The text is neither.
     """
+    written = text.strip()
     try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        if not _DAY.match(written):
+            raise ValueError  # noqa: TRY301 - one message for every wrong form
+        moment = datetime.fromisoformat(written)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise DomainError(
             f"moment {text!r} is not a date such as 2025-12-31 nor a time such as 2025-12-31T18:00:00Z"
         ) from None
-    if moment.tzinfo is None:
-        if len(text.strip()) > len("2025-12-31"):
-            raise DomainError(f"moment {text!r} has no time zone; write it with Z, such as {text.strip()}Z")
-        return moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+    if len(written) > len("2025-12-31"):
+        raise DomainError(f"moment {text!r} has no time zone; write it with Z, such as {written}Z")
+    return moment.replace(tzinfo=UTC)
 
 
 def year_fraction(start: datetime, end: datetime) -> float:

@@ -6,12 +6,20 @@ whatever stores builds one. Nothing in it became known after ``as_of``.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from yieldtrade.conventions import epoch_start, iso, utc, year_fraction
-from yieldtrade.errors import DataError, MarketDefinitionError, MissingDataError, UnknownNameError
+from yieldtrade.conventions import epoch_start, iso, parse_instant, utc, year_fraction
+from yieldtrade.elementwise import as_number
+from yieldtrade.errors import (
+    DataError,
+    DomainError,
+    MarketDefinitionError,
+    MissingDataError,
+    UnknownNameError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,19 +229,43 @@ class MarketView(NamedTuple):
 
     def with_yields(self, implied: Mapping[str, float]) -> MarketView:
         """Return this view with the user's implied yields in place of stored quotes."""
-        stated = {self.contract(name).contract_id: rate for name, rate in implied.items()}
+        stated = {
+            self.contract(name).contract_id: as_number("implied_apy", rate) for name, rate in implied.items()
+        }
+        for name, rate in stated.items():
+            if not -1 < rate < math.inf:
+                raise DomainError(f"implied_apy of {name} = {rate!r}: a finite yield above -1 is needed")
         return self._replace(given_yields=MappingProxyType({**self.given_yields, **stated}))
 
     def with_terms(self, terms: Mapping[str, ParameterValue]) -> MarketView:
         """Return this view with the user's parameters (``owner.name``) over the published ones."""
-        owners = (*self.facts.venue_ids(), *self.facts.contract_ids(), *self.facts.pool_ids())
-        for key in terms:
-            # owners may hold dots themselves, so the owner is looked for rather than split off
-            if not any(key.startswith(f"{owner}.") and len(key) > len(owner) + 1 for owner in owners):
-                raise UnknownNameError(
-                    "owner of the parameter (OWNER.NAME)", key.split(".")[0], owners, "yieldtrade markets"
+        for key, value in terms.items():
+            self.owner_of(key)
+            if not isinstance(value, (str, int, float)) or value != value:  # noqa: PLR0124 - NaN alone differs
+                raise MarketDefinitionError(
+                    f"parameter {key} = {value!r}: a number, a text or true or false is needed"
                 )
         return self._replace(given_terms=MappingProxyType({**self.given_terms, **terms}))
+
+    def owner_of(self, key: str) -> str:
+        """Return the venue, contract or pool that a parameter ``OWNER.NAME`` belongs to.
+
+        Raises
+        ------
+        UnknownNameError
+            No such owner exists.
+        """
+        owners = (*self.facts.venue_ids(), *self.facts.contract_ids(), *self.facts.pool_ids())
+        # owners may hold dots themselves, so the owner is looked for rather than split off
+        found = [owner for owner in owners if key.startswith(f"{owner}.") and len(key) > len(owner) + 1]
+        if not found:
+            raise UnknownNameError(
+                "owner of the parameter (OWNER.NAME)",
+                key.split(".", maxsplit=1)[0],
+                owners,
+                "yieldtrade markets",
+            )
+        return max(found, key=len)
 
     def contract(self, contract_id: str) -> Contract:
         """Return one contract; a leading ``PT-``, ``YT-`` or ``ST-`` is dropped.
@@ -388,7 +420,12 @@ def epoch_clock(contract: Contract) -> tuple[datetime, float]:
     MarketDefinitionError
         The contract does not state them.
     """
-    return datetime.fromisoformat(contract.terms.text("epoch_anchor")), contract.terms.number("epoch_seconds")
+    anchor = contract.terms.text("epoch_anchor")
+    try:
+        settled = parse_instant(anchor)
+    except DomainError as error:
+        raise MarketDefinitionError(f"{contract.contract_id}: epoch_anchor = {anchor!r}: {error}") from None
+    return settled, contract.terms.number("epoch_seconds")
 
 
 def years_to_maturity(contract: Contract, moment: datetime) -> float:

@@ -55,6 +55,22 @@ def test_arrays_are_independent_trades(amm, side, shares):
 
 
 @EACH
+@pytest.mark.parametrize("side", SIDES)
+def test_ends_of_the_reach_are_reached(amm, side):
+    """The largest budget and the last yield give the largest size, alone and in an array."""
+    most = amm.max_size(side)
+    last = amm.quote(side, most.size).post_trade_yield
+    family = "PT" if side.is_pt else "YT"
+    for units in (
+        amm.size_for_budget(side, most.st).units,
+        amm.size_for_budget(side, [most.st, most.st * (1 - 1e-16)]).units,
+        amm.size_for_yield(last, family).units,
+        amm.size_for_yield([last, last], family).units,
+    ):
+        np.testing.assert_allclose(units, most.size, rtol=1e-6)
+
+
+@EACH
 def test_shapes_are_kept(amm):
     """Sizes of any shape give fills of that shape; a zero-dimensional array and a list are arrays too."""
     assert amm.quote("BUY_YT", np.full((2, 3), 1.0)).st_amount.shape == (2, 3)
@@ -142,6 +158,30 @@ def test_unknown_words_are_refused(amm):
         amm.size_for_yield(0.1, on_error="ignore")
     with pytest.raises(DomainError, match="exact"):
         amm.quote("BUY_PT", 1.0, exact=True)
+
+
+@EACH
+@pytest.mark.parametrize("side", SIDES)
+def test_budgets_are_met_with_fees(amm, side):
+    """The ST asked for is spent or raised, fees included, one by one and as an array."""
+    budgets = np.array([1e-6, 0.1, 1.0, 10.0])
+    fills = amm.size_for_budget(side, budgets)
+    np.testing.assert_allclose(fills.st_amount, budgets, rtol=1e-12)
+    for budget, units in zip(budgets.tolist(), fills.units.tolist(), strict=True):
+        assert amm.quote(side, units).st_amount == pytest.approx(budget, rel=1e-12)
+        assert amm.size_for_budget(side, budget).units == pytest.approx(units, rel=1e-12)
+    with pytest.raises(CapacityError) as refused:
+        amm.size_for_budget(side, amm.max_size(side).st * 1.001)
+    assert refused.value.maximum == amm.max_size(side).st
+
+
+def test_a_free_token_has_no_finite_impact():
+    """At a yield of 0 a YT is worth nothing: any payment for it is infinitely dear, and no payment is not."""
+    amm = rate_amm(implied=0.0, bounds=((0.0, 0.4, 1e6),), ln_fee_root=0.0)
+    assert amm.spot("YT") == 0
+    assert amm.quote("BUY_YT", 1.0).price_impact == math.inf
+    assert amm.quote("BUY_YT", [1.0, 0.0]).price_impact.tolist() == [math.inf, 0.0]
+    assert amm.max_size("SELL_YT").size == 0
 
 
 @EACH
@@ -243,15 +283,15 @@ def test_a_target_without_root_is_reported():
     """A solver that does not converge is an error of its own, not a number."""
 
     class Deaf(type(logit_amm())):
-        """A market whose yield does not answer to trades."""
+        """A market that answers every trade with a fee that is no number."""
 
         def _leg(self, side, units):
-            return super()._leg(side, 0.0 * units)
+            return super()._leg(side, units)._replace(fee=math.nan)
 
     amm = logit_amm()
     deaf = Deaf(**{name: getattr(amm, name) for name in amm.__dataclass_fields__})
-    with pytest.raises(ConvergenceError, match="target"):
-        deaf._units_for_yield(Side.BUY_YT, 0.11)
+    with pytest.raises(ConvergenceError, match="st = "):
+        deaf._units_for_st(Side.BUY_YT, 0.11)
 
 
 def asked_of(amm: Amm) -> tuple[object, ...]:

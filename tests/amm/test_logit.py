@@ -306,6 +306,16 @@ def test_states_can_be_arrays():
     assert refused.value.maximum == many.max_size("BUY_PT").size[0]
 
 
+def test_a_state_without_yield_stands_among_others():
+    """A rate of 0 gives YT away, can only rise, and does not disturb the states beside it."""
+    many = logit_amm(ln_implied_rate=np.array([0.0, math.log(1.1)]))
+    fill = many.size_for_budget("BUY_YT", 1.0)
+    np.testing.assert_allclose(fill.st_amount, [1.0, 1.0], rtol=1e-12)
+    assert fill.price_impact[0] == math.inf
+    assert many.max_size("SELL_YT").size[0] == 0
+    assert many.max_size("SELL_YT").binding.tolist() == ["rate_floor", "proceeds_peak"]
+
+
 def test_set_up_of_a_market():
     """Anchor, scalar and share for 3-30 % and 180 days are those of amm.md 11, and give back the band."""
     tau = 180 / 365

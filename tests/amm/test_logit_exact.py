@@ -35,6 +35,7 @@ def test_exact_quotes_are_those_of_the_contract(side, sy):
     fill = amm.quote(side, 100, exact=True)
     assert fill.st_amount == sy / ONE
     assert fill.path == "integer"
+    assert fill.gross == pytest.approx(amm.quote(side, 100).gross, rel=1e-13)
     pt_out = 100 * ONE if side in ("BUY_PT", "SELL_YT") else -100 * ONE
     trade = logit_fixed.execute_trade(example_state(), ONE, EXAMPLE_NOW, pt_out)
     assert fill.amm_after.raw.state == trade.after

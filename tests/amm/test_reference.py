@@ -153,6 +153,19 @@ def test_open_liquidity_has_no_binding_limit():
     )
 
 
+def test_closing_pt_peaks_where_a_yt_costs_what_it_frees():
+    """Closing a PT stops paying at a YT price of (1-f)/(1-m): 0.99 at 1 % and 0, 0.9/0.95 at 10 % and 5 %."""
+    dear = product_amm(implied=0.8, days=500.0, fee=0.01)
+    peak = dear.max_size("SELL_PT")
+    assert peak.binding == "proceeds_peak"
+    fill = dear.quote("SELL_PT", peak.size)
+    assert fill.amm_after.spot("YT") == pytest.approx(0.99, rel=1e-12)
+    assert dear.quote("SELL_PT", peak.size * 0.999).st_amount < fill.st_amount
+    managed = replace(dear, trading_fee=0.1, pt_management_fee=0.05)
+    after = managed.quote("SELL_PT", managed.max_size("SELL_PT").size).amm_after
+    assert after.spot("YT") == pytest.approx(0.9 / 0.95, rel=1e-12)
+
+
 @settings(deadline=None)
 @given(YIELDS, st.floats(1e-9, 1e-5), DAYS, st.floats(-0.9, 10.0))
 def test_linear_curve_moves_the_yield_by_the_size(implied, per_pt, days, move):

@@ -213,3 +213,31 @@ def test_a_lone_quote_imports_no_heavy_library(bundled_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "code", "message"),
+    [
+        (
+            ("JLP-2411", "--implied", ".35", "--set", "JLP-2411.epoch_anchor=abc"),
+            None,
+            1,
+            "a time with its zone",
+        ),
+        (("JLP-2411", "--implied", ".35", "--set", "ratex.trading_fe=0.1"), None, 1, "nearest: trading_fee"),
+        (("JLP-2411", "--implied", ".35", "--set", "ratex.trading_fee=3"), None, 1, "trading_fee = 3"),
+        (("JLP-2411", "--as-of", "9999-12-31T23:59:59-12:00"), None, 2, "is not a date"),
+        (("JLP-2411", "--as-of", "2024-W10-1"), None, 2, "is not a date"),
+        (("JLP-2411", "--columns", ","), None, 1, "names no column"),
+        (("JLP-2411", "--size", "-1"), None, 2, "sizes are 0 or more"),
+        (("-",), "\n \n", 2, "holds no line"),
+        (("-",), '{"contract": "JLP-2411", "implied_apy": 35}', 2, "rates are fractions"),
+        (("-",), "[" * 5000, 2, "line 1"),
+    ],
+)
+def test_nonsense_is_refused_where_it_is_stated(process, arguments, text, code, message):
+    """Unknown parameters, impossible moments, empty input and percentages are one line that names them."""
+    done = process("quote", *arguments, text=text)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -196,7 +196,7 @@ def test_the_ledger_runs_to_maturity(run):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--size", "-1"), 1, "sizes are 0 or more"),
+        (("--size", "-1"), 2, "sizes are 0 or more"),
         (("--size", "nan"), 2, "not a finite number"),
         (("--size", "1e12"), 1, "largest possible"),
         (("--leverage", "2", "--side", "buy-pt"), 2, "--side is long or short"),

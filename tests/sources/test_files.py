@@ -172,3 +172,22 @@ def test_every_format_is_found_by_its_own_required_columns():
     """The columns a format needs are enough to tell it from the others."""
     for table in FORMATS:
         assert detect_format(table.names) is table
+
+
+@pytest.mark.parametrize("cell", [["x"], {}, True])
+def test_a_json_cell_of_the_wrong_kind_is_a_problem_of_its_row(cell):
+    """A list, an object or a truth value where a day or a number belongs names its column."""
+    parsed = parse(json.dumps([{"date": cell, "underlying_apy": cell}]), "a.json")
+    assert len(parsed.problems) == 2
+    assert "date = " in parsed.problems[0]
+
+
+def test_json_nested_beyond_reason_is_refused():
+    """A file that is all brackets is no table."""
+    with pytest.raises(LoadError, match=r"nested too deeply|not JSON"):
+        parse("[" * 100_000, "a.json")
+
+
+def test_more_dollars_than_there_are_is_a_slip():
+    """A TVL of 1e300 is refused like any other figure outside its range."""
+    assert "the most allowed" in parse(POOL + "2026-01-01,1e300,50,,\n").problems[0]

@@ -371,3 +371,23 @@ def test_every_column_of_a_fact_tells_its_unit_or_needs_none(bundled):
 
 if os.name == "nt":  # pragma: no cover
     pytest.skip("signals and /proc are those of a POSIX system", allow_module_level=True)
+
+
+def test_a_contract_of_a_venue_nobody_knew_is_not_listed(bundled):
+    """In 2024 nothing of Exponent was known, so none of its later contracts stands in a view of then."""
+    venues = {contract.venue_id for contract in bundled.view(moment("2024-12-20")).live_contracts()}
+    assert "exponent" not in venues
+
+
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), -1.0])
+def test_a_yield_that_cannot_be_is_refused_where_it_is_stated(bundled, rate):
+    """A view does not take a yield it could not price."""
+    with pytest.raises(ValueError, match=r"JLP-08MAR26|implied_apy"):
+        bundled.view().with_yields({"JLP-08MAR26": rate})
+
+
+@pytest.mark.parametrize("as_of", ["2024-09-10", 5, datetime(2024, 9, 10)])  # noqa: DTZ001 - naive on purpose
+def test_a_moment_must_be_an_aware_datetime(bundled, as_of):
+    """Text, numbers and naive datetimes are refused with what is needed."""
+    with pytest.raises(ValueError, match=r"aware datetime|no time zone"):
+        bundled.view(as_of)

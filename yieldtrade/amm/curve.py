@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from yieldtrade.amm.admission import Asked, admit, check_on_error, size_problem, target_problem
 from yieldtrade.amm.base import MOVES_BP, Capacity, DepthRow, Fill, Side, is_pt, side_towards
 from yieldtrade.amm.fills import Leg, fill_of, merge_fills, row_of, row_out_of_reach
-from yieldtrade.amm.solve import all_of, find_root, pick
+from yieldtrade.amm.solve import all_of, find_root, pick, ratio, smaller
 from yieldtrade.conventions import iso, utc
 from yieldtrade.errors import CapacityError, ConvergenceError, DomainError, ExpiredError
 from yieldtrade.tokens.pricing import pt_price, yt_price
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from yieldtrade.elementwise import OnError
 
 BASIS_POINT = 1e-4
+# a trade at a quarter of the spot price or better is found in a bracket of this many times its value
+NEAR_SPOT = 4.0
 
 
 class CurveAmm(ABC):
@@ -75,22 +77,31 @@ class CurveAmm(ABC):
 
     def _units_for_yield(self, side: Side, target: Amount) -> Amount:
         """Return the size that moves the yield to ``target``, known to be reachable."""
-        root = find_root(
-            lambda units: self._leg(side, units).after.implied_yield - target,
-            0.0 * target,
-            self._limit(side)[0],
-        )
-        return _converged(root.at, root.converged, "target", target)
+        limit, sign = self._limit(side)[0], 1.0 if side.raises_yield else -1.0
+
+        def excess(units: Amount) -> Amount:
+            return sign * (self._leg(side, units).after.implied_yield - target)
+
+        root = find_root(excess, 0.0 * target, limit)
+        # a target at the very end of the reach may lie a rounding beyond it
+        at_end = excess(limit) <= 0
+        return _converged(pick(at_end, lambda: limit, root.at), root.converged | at_end, "target", target)
 
     def _units_for_st(self, side: Side, st: Amount) -> Amount:
         """Return the size that spends or raises ``st``, known to be within the capacity."""
         return self._search_units_for_st(side, st)
 
     def _search_units_for_st(self, side: Side, st: Amount) -> Amount:
-        root = find_root(
-            lambda units: self._st(side, self._leg(side, units)) - st, 0.0 * st, self._limit(side)[0]
-        )
-        return _converged(root.below, root.converged, "st", st)
+        def excess(units: Amount) -> Amount:
+            return self._st(side, self._leg(side, units)) - st
+
+        limit, spot = self._limit(side)[0], self._spot(pt=side.is_pt)
+        # most trades stay close to the spot price: a narrow bracket where it holds
+        near = smaller(limit, pick(spot > 0, lambda: ratio(NEAR_SPOT * st, spot), limit))
+        high = pick(excess(near) >= 0, lambda: near, limit)
+        root = find_root(excess, 0.0 * st, high)
+        at_end = excess(limit) <= 0
+        return _converged(pick(at_end, lambda: limit, root.below), root.converged | at_end, "st", st)
 
     def spot(self, token: Token) -> Amount:
         """Marginal price of ``token`` in ST, without fee.

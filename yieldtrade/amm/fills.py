@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yieldtrade.amm.base import DepthRow, Fill, Side
-from yieldtrade.amm.solve import namespace, pick
+from yieldtrade.amm.solve import namespace, pick, ratio
 from yieldtrade.tokens.pricing import implied_yield_from_pt, implied_yield_from_yt
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def fill_of(
     token: Token = "PT" if side.is_pt else "YT"
     before, after = amm.implied_yield, leg.after.implied_yield
     spot = amm.spot(token)
-    average = pick(units > 0, lambda: _quotient(st, units), spot)
+    average = pick(units > 0, lambda: ratio(st, units), spot)
     invert = implied_yield_from_pt if side.is_pt else implied_yield_from_yt
     numbers = {
         "units": units,
@@ -85,25 +85,15 @@ def _merge(first: Any, chosen: Any, other: Any) -> Any:
     return replace(chosen, **changed)
 
 
-def _quotient(amount: Amount, units: Amount) -> Amount:
-    """Divide, quietly where an element of ``units`` is 0: the caller replaces that element."""
-    if namespace(amount, units) is math:
-        return amount / units
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        return amount / units
-
-
 def _cost(side: Side, amount: Amount, units: Amount, spot: Amount) -> Amount:
     """Relative cost of ``amount`` against ``units`` at the spot price; 0 without size."""
-    ratio = pick(
+    relative = pick(
         units > 0,
         # a price of 0 makes any payment infinitely dear
-        lambda: pick(spot > 0, lambda: _quotient(_quotient(amount, units), spot), math.inf),
+        lambda: pick(spot > 0, lambda: ratio(ratio(amount, units), spot), math.inf),
         1.0,
     )
-    cost = ratio - 1.0 if side.is_buy else 1.0 - ratio
+    cost = relative - 1.0 if side.is_buy else 1.0 - relative
     # the curve is never better than spot: less than 0 is the rounding of a ratio near 1
     return pick(cost < 0, lambda: 0.0, cost)
 

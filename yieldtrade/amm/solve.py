@@ -47,6 +47,16 @@ def larger(a: Amount, b: Amount) -> Amount:
     return pick(b > a, lambda: b, a)
 
 
+def ratio(amount: Amount, units: Amount) -> Amount:
+    """Divide, quietly where an element of ``units`` is 0: the caller replaces that element."""
+    if namespace(amount, units) is math:
+        return amount / units
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        return amount / units
+
+
 def any_of(condition: Any) -> bool:
     """Whether the condition holds for the number, or for any element."""
     return condition if isinstance(condition, bool) else bool(condition.any())

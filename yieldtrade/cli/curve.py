@@ -8,12 +8,12 @@ import click
 
 from yieldtrade.cli.options import (
     NUMBER,
-    age_days,
     given_yields,
     note,
     opened,
     output_options,
     store_options,
+    told_moment,
     warn,
 )
 from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy, iso
@@ -108,7 +108,7 @@ def curve(
     with opened(db) as store:
         view = as_stated(_view(store, underlying, venue, as_of), underlying, venue, implied)
         found = curve_of(view, underlying, venue, max_age_days=max_age)
-    note(f"as of {iso(view.as_of)} (data age {age_days(view.as_of, as_of):.0f} days)")
+    note(told_moment(view, as_of))
     for contract_id, reason in found.left_out:
         note(f"{contract_id} is left out: {reason}")
     for violation in found.check_no_arbitrage(tol=cost):

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from yieldtrade.store import Store
 
 
+# Data older than one interest period leave the running one without a day seen.
+STALE_DAYS = 7.0
+
+
 @click.command(epilog="Examples: yieldtrade forecast JLP; yieldtrade forecast JLP --as-of 2025-10-01 --json")
 @click.argument("pool")
 @click.option(
@@ -49,11 +53,16 @@ if TYPE_CHECKING:
     "--volume", "volume_usd", type=NUMBER, metavar="USD", help="Volume of every day to come to assume."
 )
 @click.option("--share", "pool_share", type=RATE, help="Share of fees that goes to the pool to assume.")
-@click.option("--fee-bps", type=NUMBER, metavar="BPS", help="Fees over volume to assume.")
+@click.option(
+    "--fee-bps",
+    type=click.FloatRange(0, 1_000, min_open=True),
+    metavar="BPS",
+    help="Fees over volume to assume.",
+)
 @click.option(
     "--implied", multiple=True, metavar="CONTRACT=RATE", help="State the implied yield of a contract."
 )
-@click.option("--paths", type=int, help="Simulated paths.")
+@click.option("--paths", type=click.IntRange(min=100), help="Simulated paths.")
 @click.option("--seed", type=int, help="Seed of the simulation.")
 @click.option(
     "--track-record/--no-track-record",
@@ -86,8 +95,12 @@ def forecast(
     with opened(db) as store:
         pool_id = store.view().pool(pool).pool_id if as_of is None else store.view(as_of).pool(pool).pool_id
         view = stated(store.view(as_of, need=pool_id), settings).with_yields(given_yields(implied))
-        note(f"as of {iso(view.as_of)} (data age {age_days(view.as_of, as_of):.0f} days)")
         report = forecast_apy(view, pool_id, **asked)
+        newest = min(report.data_age_days.values())
+        ago = "" if as_of is not None else f", {age_days(view.as_of, None):.0f} days ago"
+        note(f"as of {iso(view.as_of)}{ago}; the newest figure was {newest:.0f} days old then")
+        if newest > STALE_DAYS:
+            warn(f"nothing is known of the last {newest:.0f} days: this is a forecast from old figures")
         outlooks = contract_outlooks(view, report)
         _store(store, view, report, {"pool": pool_id, **asked})
     if output.for_a_person:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
-from yieldtrade.conventions import parse_instant
+from yieldtrade.conventions import iso, parse_instant
 from yieldtrade.errors import DomainError
 
 if TYPE_CHECKING:
@@ -202,7 +202,13 @@ def stated(view: MarketView, settings: Sequence[str]) -> MarketView:
         if not (equals and key.strip() and value.strip()):
             raise click.UsageError(f"--set {setting}: write it as OWNER.NAME=VALUE")
         terms[key.strip()] = _parameter(value.strip())
-    return view.with_terms(terms) if terms else view
+    if not terms:
+        return view
+    from yieldtrade.sources.stated import check_stated
+
+    for name, stated_value in terms.items():
+        check_stated(name, name.removeprefix(f"{view.owner_of(name)}."), stated_value)
+    return view.with_terms(terms)
 
 
 def given_yields(implied: Sequence[str]) -> dict[str, float]:
@@ -213,10 +219,14 @@ def given_yields(implied: Sequence[str]) -> dict[str, float]:
         if not (name and equals and rate):
             raise click.UsageError(f"--implied {text}: write it as CONTRACT=RATE, as JLP-08MAR26=0.19")
         given[name] = RATE.convert(rate, None, None)
+        if given[name] < 0:
+            raise click.UsageError(f"--implied {text}: a negative yield would price YT below nothing")
     return given
 
 
 def _parameter(text: str) -> ParameterValue:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     try:
         number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
@@ -229,3 +239,9 @@ def _parameter(text: str) -> ParameterValue:
 def age_days(moment: datetime, as_of: datetime | None) -> float:
     """Days from ``moment`` to the moment asked for, or to now where none was."""
     return ((as_of or datetime.now(UTC)) - moment).total_seconds() / 86_400
+
+
+def told_moment(view: MarketView, as_of: datetime | None) -> str:
+    """Say the moment of a view, and how long ago it was where the user named none."""
+    ago = "" if as_of is not None else f", {age_days(view.as_of, None):.0f} days ago"
+    return f"as of {iso(view.as_of)}{ago}"

@@ -162,6 +162,10 @@ def quote(
     """
     inputs = {"implied_apy": implied, "pt_price": pt_price, "yt_price": yt_price}
     trade = Trade(leverage, margin, size, unit, side)
+    if size is not None and size < 0:
+        raise click.UsageError(
+            f"--size {size:g}: sizes are 0 or more; choose the other --side to turn the trade"
+        )
     if leverage is not None and side in SIDES:
         raise click.UsageError("--leverage opens a position: --side is long or short")
     with opened(db) as store:
@@ -198,7 +202,10 @@ def _asked(
     everything: bool,
 ) -> list[tuple[str, dict[str, float | None]]]:
     if contracts == ("-",):
-        return [_from_line(number, line) for number, line in enumerate(sys.stdin, 1) if line.strip()]
+        lines = [(number, line) for number, line in enumerate(sys.stdin, 1) if line.strip()]
+        if not lines:
+            raise click.UsageError("standard input holds no line; each line is a JSON object with a contract")
+        return [_from_line(number, line) for number, line in lines]
     if everything:
         if contracts:
             raise click.UsageError("--all stands without contract names")
@@ -221,7 +228,7 @@ def _from_line(number: int, line: str) -> tuple[str, dict[str, float | None]]:
             for key, value in given.items()
             if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)))
         ]
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError):
         raise click.UsageError(
             f'line {number} is not an object with a contract, as {{"contract": "JLP-2411", "implied_apy": 0.35}}'
         ) from None
@@ -230,6 +237,9 @@ def _from_line(number: int, line: str) -> tuple[str, dict[str, float | None]]:
             f"line {number}: {', '.join(sorted(unknown) or wrong)} cannot be read; allowed are "
             f"numbers under {', '.join(allowed)}"
         )
+    rate = given["implied_apy"]
+    if rate is not None:
+        given["implied_apy"] = RATE.convert(str(rate), None, None)
     return str(name), given
 
 

@@ -12,7 +12,6 @@ import click
 from yieldtrade.cli.options import (
     NUMBER,
     RATE,
-    age_days,
     given_yields,
     note,
     opened,
@@ -20,9 +19,9 @@ from yieldtrade.cli.options import (
     set_option,
     stated,
     store_options,
+    told_moment,
     warn,
 )
-from yieldtrade.conventions import iso
 from yieldtrade.errors import MissingDataError, StoreError, UnknownNameError
 from yieldtrade.market import is_expired
 
@@ -111,7 +110,7 @@ def screen(
     with opened(db) as store:
         view = stated(_view(store, as_of, given), settings)
         view = view.with_yields(given) if given else view
-        note(f"as of {iso(view.as_of)} (data age {age_days(view.as_of, as_of):.0f} days)")
+        note(told_moment(view, as_of))
         found = run_screen(
             view,
             size,

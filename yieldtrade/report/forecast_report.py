@@ -356,11 +356,15 @@ def write_report(report: ForecastReport, outlooks: Sequence[ContractOutlook], st
 
 def _headline(report: ForecastReport) -> Iterator[str]:
     running = report.running
-    ages = ", ".join(f"{name} {age:.0f}" for name, age in report.data_age_days.items() if age < 60)
+    ages = ", ".join(
+        f"{name} {age:.0f}" for name, age in sorted(report.data_age_days.items(), key=lambda item: item[1])
+    )
     yield f"{report.pool_id}: APY forecast as of {iso(report.as_of)}"
     yield f"what is forecast: {report.definition}"
     yield f"fees: {report.fee_series}"
     yield f"age of the last figure in days: {ages}"
+    calendar = report.worlds.calendar
+    yield f"periods: seven UTC days up to the publication, {WEEKDAYS[calendar.weekday]}s about {calendar.hour_utc:g}:00 UTC"
     so_far = "" if running.apy_so_far is None else f"; so far {human(running.apy_so_far, 'percent')}"
     left = len(PERIOD_DAYS) - running.days_observed
     yield (
@@ -372,17 +376,20 @@ def _headline(report: ForecastReport) -> Iterator[str]:
         f"(80 %: {human(running.apy.quantiles[0.1], 'percent')} to {human(running.apy.quantiles[0.9], 'percent')}), "
         f"published about {human(iso(running.publication), 'moment')} UTC"
     )
-    past = [apy for _, apy in past_apys(report)][-SHOWN_PAST:]
+    known = past_apys(report)[-SHOWN_PAST:]
+    past = [apy for _, apy in known]
     if past:
         yield (
             f"last {len(past)} periods {sparkline(past)} {human(min(past), 'percent')} to "
-            f"{human(max(past), 'percent')}, last {human(past[-1], 'percent')}"
+            f"{human(max(past), 'percent')}, last {human(past[-1], 'percent')} "
+            f"from {human(iso(known[-1][0]), 'moment')}"
         )
     calibrated = "calibrated by the track record" if report.calibrated else "not calibrated"
     yield f"centred on the {report.model} model, spread {calibrated}"
 
 
 PERIOD_DAYS = range(7)
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def _write_models(report: ForecastReport, stream: TextIO) -> None:

@@ -7,7 +7,7 @@ import math
 import os
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO, TypeAlias
 
-from yieldtrade.errors import UnknownNameError
+from yieldtrade.errors import DomainError, UnknownNameError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +25,9 @@ GAP = 3
 WIDEST_TEXT = 44
 
 
+_WORDS = {None: ABSENT, True: "yes", False: "no"}
+
+
 class Column(NamedTuple):
     """A column of a table: the key of the value, its heading, and how a person reads it.
 
@@ -39,16 +42,14 @@ class Column(NamedTuple):
 
 def human(value: Any, style: Style) -> str:
     """Write a value for a person: four significant digits, rates in percent, times to the minute."""
-    if value is None:
-        return ABSENT
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if value is None or isinstance(value, bool):
+        return _WORDS[value]
     if style == "moment":
         return str(value).removesuffix("T00:00:00Z").replace("T", " ").removesuffix("Z").removesuffix(":00")
     if not isinstance(value, (int, float)):
         return str(value)
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
+    if not math.isfinite(value):
+        return ABSENT if math.isnan(value) else f"{value:g}"
     if style == "percent":
         return f"{significant(100 * value)}%"
     if style == "usd":
@@ -89,6 +90,8 @@ def chosen(columns: Sequence[Column], names: str | None) -> list[Column]:
         return list(columns)
     known = {column.key: column for column in columns}
     wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise DomainError(f"--columns {names!r} names no column; known are {', '.join(known)}")
     for name in wanted:
         if name not in known:
             raise UnknownNameError("column", name, known, "--json, whose keys are the columns")

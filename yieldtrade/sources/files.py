@@ -216,6 +216,8 @@ def _read_json(text: str, name: str) -> tuple[Iterable[Numbered], list[str]]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         raise LoadError(f"{name}:{error.lineno}: not JSON ({error.msg})") from None
+    except RecursionError:
+        raise LoadError(f"{name}: JSON nested too deeply to be a table") from None
     common: dict[str, Any] = {}
     if isinstance(value, dict):
         lists = [item for item in value.values() if isinstance(item, list)]
@@ -237,6 +239,8 @@ def _read_json_lines(text: str, name: str) -> tuple[Iterable[Numbered], list[str
             item = json.loads(content)
         except json.JSONDecodeError as error:
             raise LoadError(f"{name}:{line}: not JSON ({error.msg})") from None
+        except RecursionError:
+            raise LoadError(f"{name}:{line}: JSON nested too deeply to be a row") from None
         if not isinstance(item, dict):
             raise LoadError(f"{name}:{line}: each line must be a JSON object")
         numbered.append((line, item))
@@ -282,6 +286,8 @@ def _read_record(
             continue
         try:
             record[column.name] = reader(cell)
+        except TypeError:
+            problems.append(f"{column.name} = {cell!r} is not a {column.kind}")
         except ValueError as error:
             problems.append(f"{column.name} = {cell!r} {error}")
     return record, problems

@@ -73,8 +73,12 @@ def _rate(name: str, *, required: bool = False) -> Column:
     return Column(name=name, required=required, minimum=-0.99, maximum=LARGEST_RATE)
 
 
+# More dollars than there are: a figure of cents, or a slip.
+MOST_USD = 1e13
+
+
 def _usd(name: str, *, required: bool = False) -> Column:
-    return Column(name=name, required=required, positive=True)
+    return Column(name=name, required=required, positive=True, maximum=MOST_USD)
 
 
 def _amount(name: str) -> Column:
@@ -101,8 +105,20 @@ FORMATS: tuple[TableFormat, ...] = (
         facts=facts.pool_daily_facts,
         columns=(
             _date(),
-            Column(name="tvl_usd", required=True, nullable=True, positive=True),
-            Column(name="volume_usd", required=True, nullable=True, positive=True),
+            Column(
+                name="tvl_usd",
+                required=True,
+                nullable=True,
+                positive=True,
+                maximum=MOST_USD,
+            ),
+            Column(
+                name="volume_usd",
+                required=True,
+                nullable=True,
+                positive=True,
+                maximum=MOST_USD,
+            ),
             _text("volume_quality", required=False),
             _amount("close_volume_usd"),
             _usd("close_fees_usd"),

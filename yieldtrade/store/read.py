@@ -65,7 +65,13 @@ class SqliteFacts:
 
     def contracts(self) -> tuple[Contract, ...]:
         """All contracts known by the moment of the view, in order of name."""
-        return self._contracts("WHERE valid_from IS NULL OR valid_from <= :as_of", **self._limits)
+        found = self._contracts("WHERE valid_from IS NULL OR valid_from <= :as_of", **self._limits)
+        return tuple(contract for contract in found if self._venue_is_known(contract.venue_id))
+
+    def _venue_is_known(self, venue_id: str) -> bool:
+        """Say whether a venue had published anything; of one without a definition nothing is known either way."""
+        venue = self.venue(venue_id)
+        return venue is None or bool(venue.terms.parameters)
 
     def _contracts(self, where: str, **arguments: str) -> tuple[Contract, ...]:
         rows = self._conn.execute(
