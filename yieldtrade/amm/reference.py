@@ -174,11 +174,14 @@ class ConstantProductAmm(YtPoolAmm):
     def _swap(self, amount: Amount, *, rising: bool, in_st: bool) -> Swap:
         s, y = self.st_reserve, self.yt_reserve
         sign = 1.0 if rising else -1.0
+        # the other reserve follows from k, without a difference that could lose its digits
         if in_st:
-            yt, st = amount * y / (s + sign * amount), amount
+            st_after = s + sign * amount
+            yt, st, yt_after = amount * y / st_after, amount, s * (y / st_after)
         else:
-            yt, st = amount, amount * s / (y - sign * amount)
-        return Swap(yt, st, replace(self, st_reserve=s + sign * st, yt_reserve=y - sign * yt))
+            yt_after = y - sign * amount
+            yt, st, st_after = amount, amount * s / yt_after, s * (y / yt_after)
+        return Swap(yt, st, replace(self, st_reserve=st_after, yt_reserve=yt_after))
 
     def _yt_to_price(self, price: Amount, *, rising: bool) -> Amount:
         xp = namespace(price, self.st_reserve, self.yt_reserve)

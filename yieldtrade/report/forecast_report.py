@@ -364,7 +364,8 @@ def _headline(report: ForecastReport) -> Iterator[str]:
     yield f"fees: {report.fee_series}"
     yield f"age of the last figure in days: {ages}"
     calendar = report.worlds.calendar
-    yield f"periods: seven UTC days up to the publication, {WEEKDAYS[calendar.weekday]}s about {calendar.hour_utc:g}:00 UTC"
+    weekday = WEEKDAYS[calendar.weekday]
+    yield f"periods: seven UTC days up to the publication, {weekday}s about {calendar.hour_utc:g}:00 UTC"
     so_far = "" if running.apy_so_far is None else f"; so far {human(running.apy_so_far, 'percent')}"
     left = len(PERIOD_DAYS) - running.days_observed
     yield (
