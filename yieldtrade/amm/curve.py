@@ -77,7 +77,9 @@ class CurveAmm(ABC):
 
     def _units_for_yield(self, side: Side, target: Amount) -> Amount:
         """Return the size that moves the yield to ``target``, known to be reachable."""
-        limit, sign = self._limit(side)[0], 1.0 if side.raises_yield else -1.0
+        # as an array where the target is one: both take the same path through the curve
+        limit = self._limit(side)[0] + 0.0 * target
+        sign = 1.0 if side.raises_yield else -1.0
 
         def excess(units: Amount) -> Amount:
             return sign * (self._leg(side, units).after.implied_yield - target)
@@ -95,7 +97,7 @@ class CurveAmm(ABC):
         def excess(units: Amount) -> Amount:
             return self._st(side, self._leg(side, units)) - st
 
-        limit, spot = self._limit(side)[0], self._spot(pt=side.is_pt)
+        limit, spot = self._limit(side)[0] + 0.0 * st, self._spot(pt=side.is_pt)
         # most trades stay close to the spot price: a narrow bracket where it holds
         near = smaller(limit, pick(spot > 0, lambda: ratio(NEAR_SPOT * st, spot), limit))
         high = pick(excess(near) >= 0, lambda: near, limit)
