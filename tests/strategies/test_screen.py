@@ -232,3 +232,11 @@ def test_one_forecast_for_each_underlying_and_period(busy, forecaster):
 def test_the_package_offers_the_screen():
     """``yieldtrade.screen`` is this function."""
     assert yieldtrade.screen is screen
+
+
+@pytest.mark.parametrize(("mean", "flagged"), [(5.0, True), (0.28, False)])
+def test_a_probability_of_loss_that_no_path_resolves_says_so(busy, forecaster, mean, flagged):
+    """Where every path gains, P(loss) is not shown as a bare zero: its tail was cut."""
+    row = by_id(screen(busy.view(), 1_000, forecast=forecaster(mean, 0.01)))["AAA-2606:interest_period-long"]
+    assert (row.p_loss < 0.01) is flagged
+    assert ("tail_unresolved" in row.flags) is flagged

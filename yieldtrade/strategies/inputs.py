@@ -206,6 +206,9 @@ class ScreenSettings:
         Horizon from which an annual return is shown; below it the return over the horizon is the headline.
     lender, lending_market, debt_asset
         Who lends against PT, where its rates are stored, and what is borrowed.
+    resolved_probability
+        A probability of loss below this is flagged ``tail_unresolved``: forecasts cut their paths at the 1st and
+        99th percentile, so what lies beyond is not counted.
     simulation_gap, liquidation_gap, simulation_gate
         Difference of probabilities, and probability of liquidation, from which the simulation is the headline;
         bound on the probability of liquidation below which no paths are simulated.
@@ -239,6 +242,7 @@ class ScreenSettings:
     lender: str = "kamino"
     lending_market: str = "kamino_main"
     debt_asset: str = "USDC"
+    resolved_probability: float = 0.01
     simulation_gap: float = 0.02
     liquidation_gap: float = 0.001
     simulation_gate: float = 0.0001

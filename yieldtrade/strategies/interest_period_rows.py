@@ -391,6 +391,8 @@ def _losses(
         liquidation_gap=desk.settings.liquidation_gap,
         p_liquidation=p_liquidation,
     )
+    if losses.p_loss < desk.settings.resolved_probability:
+        sheet.flag("tail_unresolved")
     score(sheet, losses, holding.years, (sheet.market.contract.terms,))
 
 

@@ -26,6 +26,7 @@ FLAG_WORDS: Mapping[str, str] = MappingProxyType(
         "mark_risk_dominates": "one point of exit yield moves the break-even by more than the forecast edge",
         "oracle_above_market": "the lender values the PT above its market price",
         "tail_risk_not_priced": "no loss probability is known for a venue of the trade: its tail counts as 0",
+        "tail_unresolved": "P(loss) below 1% is not resolved: forecast paths are cut at their 1st and 99th percentile",
         "nonlinear": "simulated: the delta method is too far off, or liquidation is likely",
         "no_borrow_curve": "the lender's curve is not stored: what the own loan does to the rate is not known",
         "no_st_price": "no USD price of the underlying is stored: amounts of tokens are not shown",
