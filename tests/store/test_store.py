@@ -25,6 +25,7 @@ from yieldtrade.errors import (
 )
 from yieldtrade.store import Store, open_store
 from yieldtrade.store.migrations import MIGRATIONS
+from yieldtrade.store.record import transaction
 
 JUNE = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -391,3 +392,30 @@ def test_a_moment_must_be_an_aware_datetime(bundled, as_of):
     """Text, numbers and naive datetimes are refused with what is needed."""
     with pytest.raises(ValueError, match=r"aware datetime|no time zone"):
         bundled.view(as_of)
+
+
+@pytest.mark.parametrize("pages_allowed", [1, 40])
+def test_a_full_disk_is_named_and_nothing_is_left_half_written(tmp_path, pages_allowed):
+    """SQLite undoes the transaction itself when it runs out of space; the reason must survive our undoing it."""
+
+    def overfill(store):
+        with store.writing() as conn:
+            pages = conn.execute("PRAGMA page_count").fetchone()[0]
+            conn.execute("PRAGMA cache_size = 1")
+            conn.execute(f"PRAGMA max_page_count = {pages + pages_allowed}")
+            with transaction(conn):
+                conn.execute("INSERT INTO filler VALUES ('first')")
+                conn.execute("INSERT INTO filler VALUES (zeroblob(10000000))")
+
+    with open_store(tmp_path / "small.db", bundled=False) as store:
+        with store.writing() as conn:
+            conn.execute("CREATE TABLE filler (data BLOB)")
+        with pytest.raises(StoreError, match="the disk is full"):
+            overfill(store)
+        assert store.reading().execute("SELECT count(*) FROM filler").fetchone()[0] == 0
+
+
+def test_a_path_that_cannot_hold_a_database_is_said_to_be_so():
+    """A device swallows what is written and gives nothing back."""
+    with pytest.raises(StoreError, match=r"^/dev/null: it cannot hold a database .* name an ordinary file"):
+        open_store("/dev/null", bundled=False)

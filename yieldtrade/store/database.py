@@ -441,15 +441,28 @@ def _named_errors(path: str) -> Iterator[None]:
         raise StoreError(f"{path}: {_advice(str(error))}") from error
 
 
+# What SQLite says of a file, in part, and what to do about it; the first that fits counts.
+_ADVICE = (
+    (("locked", "busy"), "another process is writing to it; try again in a moment"),
+    (
+        ("not a database", "malformed"),
+        "it is not a sound SQLite database ({message}); name another with --db, or move it away",
+    ),
+    (("readonly",), "it cannot be written (read-only); name another with --db"),
+    (
+        ("unable to open",),
+        "it cannot be opened; does the folder exist, and may you read and write there? (--db names another)",
+    ),
+    (("full",), "the disk is full; nothing was written"),
+    (
+        ("disk I/O",),
+        "it cannot hold a database ({message}); name an ordinary file on a sound disk with --db",
+    ),
+)
+
+
 def _advice(message: str) -> str:
-    if "locked" in message or "busy" in message:
-        return "another process is writing to it; try again in a moment"
-    if "not a database" in message or "malformed" in message:
-        return f"it is not a sound SQLite database ({message}); name another with --db, or move it away"
-    if "readonly" in message:
-        return "it cannot be written (read-only); name another with --db"
-    if "unable to open" in message:
-        return "it cannot be opened; does the folder exist, and may you read and write there? (--db names another)"
-    if "full" in message:
-        return "the disk is full; nothing was written"
+    for signs, advice in _ADVICE:
+        if any(sign in message for sign in signs):
+            return advice.format(message=message)
     return message

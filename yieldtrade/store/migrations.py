@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from yieldtrade.errors import NewerDatabaseError
 from yieldtrade.store import schema
+from yieldtrade.store.record import transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,8 +61,7 @@ def migrate(conn: sqlite3.Connection) -> tuple[str, ...]:
 
     ``conn`` must be in autocommit mode (``isolation_level=None``).
     """
-    conn.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(conn):
         check_not_newer(conn)
         conn.execute(
             f"CREATE TABLE IF NOT EXISTS {LEDGER} (place INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT"
@@ -71,10 +71,6 @@ def migrate(conn: sqlite3.Connection) -> tuple[str, ...]:
         for migration in missing:
             migration(conn)
             conn.execute(f"INSERT INTO {LEDGER} (name) VALUES (?)", (migration.__name__,))
-        conn.execute("COMMIT")
-    except BaseException:
-        conn.execute("ROLLBACK")
-        raise
     return tuple(migration.__name__ for migration in missing)
 
 

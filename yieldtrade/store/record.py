@@ -17,10 +17,11 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
     conn.execute("BEGIN IMMEDIATE")
     try:
         yield
+        conn.execute("COMMIT")
     except BaseException:
-        conn.execute("ROLLBACK")
+        if conn.in_transaction:  # a full disk has undone it already; undoing it again would hide why
+            conn.execute("ROLLBACK")
         raise
-    conn.execute("COMMIT")
 
 
 def start_run(
