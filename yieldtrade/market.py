@@ -107,20 +107,32 @@ class Venue(NamedTuple):
     terms: Terms
 
 
+ChangeSet: TypeAlias = "tuple[datetime, Mapping[str, Parameter]]"
+
+
 class Pool(NamedTuple):
     """A perpetual demand lending pool at one moment: its parameters in force and their change history.
 
     ``changes`` lists the dated change sets ``(valid_from, {name: Parameter})`` known at the view's moment, in
-    order; ``terms`` is their fold.
+    order; ``terms`` is their fold. ``recommendations`` are sets that were only recommended; no fold holds them
+    unless it is asked to.
     """
 
     pool_id: str
     name: str
     terms: Terms
-    changes: tuple[tuple[datetime, Mapping[str, Parameter]], ...]
+    changes: tuple[ChangeSet, ...]
+    recommendations: tuple[ChangeSet, ...] = ()
 
-    def terms_at(self, moment: datetime) -> Terms:
+    def terms_at(self, moment: datetime, *, assume_recommended: bool = False) -> Terms:
         """Fold the change sets that were in force at ``moment``.
+
+        Parameters
+        ----------
+        moment
+            Aware moment.
+        assume_recommended
+            Also fold the sets that were only recommended.
 
         Raises
         ------
@@ -134,7 +146,10 @@ class Pool(NamedTuple):
                 f"{self.pool_id} has no parameters for {iso(when)}; the first known set is of {first}"
             )
         folded: dict[str, Parameter] = {}
-        for valid_from, parameters in self.changes:
+        sets = self.changes
+        if assume_recommended:
+            sets = tuple(sorted((*sets, *self.recommendations), key=lambda change: change[0]))
+        for valid_from, parameters in sets:
             if valid_from <= when:
                 folded.update(parameters)
         return Terms(owner=self.pool_id, parameters=MappingProxyType(folded))

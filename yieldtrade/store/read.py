@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-    from yieldtrade.market import Parameter
+    from yieldtrade.market import ChangeSet, Parameter
     from yieldtrade.series import DailySeries
 
 _QUOTE_COLUMNS = (
@@ -130,8 +130,7 @@ class SqliteFacts:
         if not bodies:
             return None
         sets = [change for body in bodies for change in body["changes"]]
-        changes = sorted((self._decode_change(change) for change in sets), key=lambda change: change[0])
-        known = tuple(change for change in changes if change[0] <= self._as_of and change[1])
+        known = self._change_sets(sets, recommended=False)
         folded: dict[str, Parameter] = {}
         for _, parameters in known:
             folded.update(parameters)
@@ -140,12 +139,14 @@ class SqliteFacts:
             name=bodies[0]["name"],
             terms=Terms(owner=pool_id, parameters=MappingProxyType(folded)),
             changes=known,
+            recommendations=self._change_sets(sets, recommended=True),
         )
 
-    @staticmethod
-    def _decode_change(change: Mapping[str, Any]) -> tuple[datetime, Mapping[str, Parameter]]:
-        valid_from = datetime.fromisoformat(change["valid_from"])
-        return valid_from, in_force(map(decode_parameter, change["parameters"]), valid_from)
+    def _change_sets(self, sets: list[dict[str, Any]], *, recommended: bool) -> tuple[ChangeSet, ...]:
+        """Return the change sets known at the moment of the view, in order: those in force, or recommended only."""
+        decoded = (_decode_change(change, recommended=recommended) for change in sets)
+        known = (change for change in decoded if change[0] <= self._as_of and change[1])
+        return tuple(sorted(known, key=lambda change: change[0]))
 
     def pool_ids(self) -> tuple[str, ...]:
         """Names of all pools."""
@@ -284,6 +285,12 @@ class SqliteFacts:
             borrow_usd=row[4],
             source=row[5],
         )
+
+
+def _decode_change(change: Mapping[str, Any], *, recommended: bool) -> ChangeSet:
+    parameters = map(decode_parameter, change["parameters"])
+    found = {p.name: p for p in parameters if (p.basis == "recommendation") is recommended}
+    return datetime.fromisoformat(change["valid_from"]), MappingProxyType(found)
 
 
 def _quote(row: tuple[Any, ...]) -> YieldQuote:

@@ -1,0 +1,1 @@
+"""Hedges of a pool share: mean-variance hedges and whether they pay."""

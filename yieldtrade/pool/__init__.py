@@ -1,0 +1,1 @@
+"""JLP and any perpetual demand lending pool: fees, composition, weights, exchange, loans."""
