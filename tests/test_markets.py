@@ -463,6 +463,7 @@ KEYS = {
     "pendle_amm_states": (23, ("date", "market")),
     "jlp_weekly_reports": (10, ("report_date",)),
     "jlp_nav_daily": (16, ("as_of_utc",)),
+    "jlp_composition": (3, ("date",)),
     "jlp_price_daily": (176, ("date",)),
     "yield_history_daily": (142, ("date", "market")),
     "jlp_contracts": (9, ("maturity_date", "market")),
@@ -470,7 +471,7 @@ KEYS = {
 
 
 def test_the_history_is_these_tables():
-    """Thirteen tables and one snapshot, no more and no fewer."""
+    """Fourteen tables and one snapshot, no more and no fewer."""
     assert set(history_files()) == {*(f"{name}.csv" for name in KEYS), "kamino_jlp_market.json"}
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from yieldtrade.market import AmmState, Contract, LendingRate, Pool, Venue, YieldQuote
+    from yieldtrade.market import (
+        AmmState,
+        Contract,
+        CustodyRecord,
+        LendingRate,
+        OfficialYield,
+        Pool,
+        Venue,
+        YieldQuote,
+    )
     from yieldtrade.series import DailySeries
 
 
@@ -47,6 +56,12 @@ class Facts(Protocol):
 
     def pool_series(self, pool_id: str, series: str) -> DailySeries:
         """One daily series of a pool."""
+
+    def custodies(self, pool_id: str) -> tuple[CustodyRecord, ...]:
+        """What a pool held at the last moment stored, by asset."""
+
+    def official_yield(self, pool_id: str) -> OfficialYield | None:
+        """Last yield a pool published."""
 
     def asset_prices(self, asset: str) -> DailySeries:
         """Daily closes of an asset in USD."""

@@ -222,6 +222,34 @@ class LendingRate(NamedTuple):
     source: str
 
 
+class CustodyRecord(NamedTuple):
+    """What a pool held of one asset at a moment, as stored: whole tokens and USD; see `pool.state.CustodyState`."""
+
+    pool_id: str
+    asset: str
+    at: datetime
+    supply: float
+    owned: float
+    locked: float
+    price_usd: float
+    debt: float
+    guaranteed_usd: float
+    short_sizes_usd: float
+    short_avg_price: float
+    fees_reserves: float
+    source: str
+
+
+class OfficialYield(NamedTuple):
+    """The yield a pool itself published: APR and APY as fractions, and the moment it was seen."""
+
+    pool_id: str
+    at: datetime
+    apr: float
+    apy: float
+    source: str
+
+
 class MarketView(NamedTuple):
     """An immutable picture of everything known at ``as_of``, read when asked for.
 
@@ -367,6 +395,14 @@ class MarketView(NamedTuple):
     def pool_series(self, pool_id: str, series: str) -> DailySeries:
         """Return a daily series of a pool, possibly empty."""
         return self.facts.pool_series(pool_id.upper(), series)
+
+    def custodies(self, pool_id: str) -> tuple[CustodyRecord, ...]:
+        """Return what a pool held at the last moment stored, an entry an asset; empty where nothing is stored."""
+        return self.facts.custodies(pool_id.upper())
+
+    def official_yield(self, pool_id: str) -> OfficialYield | None:
+        """Return the last yield a pool published, or None where none is stored."""
+        return self.facts.official_yield(pool_id.upper())
 
     def asset_prices(self, asset: str) -> DailySeries:
         """Return the daily closes of an asset in USD, possibly empty."""

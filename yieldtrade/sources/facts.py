@@ -299,6 +299,53 @@ def official_facts(record: Record) -> Iterator[Fact]:
     )
 
 
+_CUSTODY = (
+    "supply",
+    "owned",
+    "locked",
+    "price_usd",
+    "debt",
+    "guaranteed_usd",
+    "short_sizes_usd",
+    "short_avg_price",
+    "fees_reserves",
+)
+
+
+def custody_facts(record: Record) -> Iterator[Fact]:
+    """Facts of what a pool held of one asset at a moment; an amount left out is none of it."""
+    amounts = (0.0 if record.get(name) is None else record[name] for name in _CUSTODY)
+    key = (record["pool"], record["asset"], record["at"])
+    yield "custody_state", (*key, *amounts, _known_at(record, record["at"]))
+
+
+def check_custody(record: Record) -> str | None:
+    """Say what contradicts what in a custody."""
+    if record.get("short_sizes_usd") and not record.get("short_avg_price"):
+        return (
+            f"short_sizes_usd = {record['short_sizes_usd']:g} without short_avg_price: "
+            "open shorts have a mean entry price above 0"
+        )
+    return None
+
+
+def custody_warning(record: Record) -> str | None:
+    """Say what is odd about a custody, yet possible."""
+    owned = record["owned"] + (record.get("debt") or 0.0)
+    if record["locked"] > owned:
+        return (
+            f"{record['asset']}: locked = {record['locked']:g} exceeds owned = {owned:g}; "
+            "nothing of it counts as free"
+        )
+    return None
+
+
+def snapshot_facts(record: Record) -> Iterator[Fact]:
+    """Facts of the pool's composition as its own pages showed it on a day."""
+    names = [name for name in record if name not in ("date", "source")]
+    yield from _pool_series(record, names, day_end(record["date"]), "published")
+
+
 def jlp_contracts_facts(record: Record) -> Iterator[Fact]:
     """Facts of one contract that existed."""
     yield ListedContract(

@@ -77,7 +77,7 @@ def parse_file(
             continue
         if known.alias is not None:
             record["contract_id"] = aliases.get(record[known.alias])
-        found.take(record)
+        found.take(record, f"{name}:{line}")
     if not count:
         raise LoadError(f"{name} has a header but no rows", [f"{name}: no rows below the header"])
     return ParsedFile(
@@ -90,7 +90,11 @@ def parse_file(
         rows=found.rows,
         contracts=tuple(found.contracts.values()),
         problems=tuple(found.problems),
-        warnings=(*_unknown_columns(name, header, known), *_percent_warnings(name, found.rates)),
+        warnings=(
+            *_unknown_columns(name, header, known),
+            *_percent_warnings(name, found.rates),
+            *found.warnings,
+        ),
     )
 
 
@@ -102,6 +106,7 @@ class _Findings:
         self.rows: dict[str, list[FactRow]] = {}
         self.contracts: dict[str, ListedContract] = {}
         self.problems: list[str] = []
+        self.warnings: list[str] = []
         self.rates: dict[str, list[float]] = {column.name: [] for column in known.columns if column.is_rate}
         self._seen: dict[tuple[Any, ...], int] = {}
         self._readers = [(column, _reader(column, now)) for column in known.columns]
@@ -118,8 +123,10 @@ class _Findings:
         problem = self.known.check(record)
         return record, [problem] if problem else []
 
-    def take(self, record: Record) -> None:
-        """Keep the facts of a sound record."""
+    def take(self, record: Record, where: str) -> None:
+        """Keep the facts of a sound record, and what is odd about it."""
+        if odd := self.known.warn(record):
+            self.warnings.append(f"{where}: {odd}")
         for column, values in self.rates.items():
             if record[column] is not None:
                 values.append(record[column])

@@ -44,6 +44,21 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "known_at",
         ),
         "amm_state": ("contract_id", "at", "kind", "state", "known_at"),
+        "custody_state": (
+            "pool",
+            "asset",
+            "at",
+            "supply",
+            "owned",
+            "locked",
+            "price_usd",
+            "debt",
+            "guaranteed_usd",
+            "short_sizes_usd",
+            "short_avg_price",
+            "fees_reserves",
+            "known_at",
+        ),
     }
 )
 KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -55,6 +70,7 @@ KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "lending_day": ("venue", "asset", "date"),
         "yield_quote": ("contract_id", "feed", "at"),
         "amm_state": ("contract_id", "at"),
+        "custody_state": ("pool", "asset", "at"),
     }
 )
 

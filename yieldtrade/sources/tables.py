@@ -48,6 +48,7 @@ class TableFormat:
     key: tuple[str, ...]
     facts: Callable[[Record], Iterable[Fact]]
     check: Callable[[Record], str | None] = lambda _record: None
+    warn: Callable[[Record], str | None] = lambda _record: None
     alias: str | None = None  # column whose value names the contract by another name, as an address
 
     @property
@@ -85,6 +86,11 @@ def _amount(name: str) -> Column:
     return Column(name=name, minimum=0.0)
 
 
+def _share(name: str, *, required: bool = False) -> Column:
+    return Column(name=name, required=required, nullable=True, minimum=0.0, maximum=1.0)
+
+
+_ASSETS = ("sol", "eth", "btc", "usdc", "usdt", "jupusd")
 _LENDING_COLUMNS = (
     _rate("supply_apy", required=True),
     _rate("borrow_apy", required=True),
@@ -301,6 +307,41 @@ FORMATS: tuple[TableFormat, ...] = (
             _usd("sol_usd"),
             _usd("btc_usd"),
             _usd("eth_usd"),
+        ),
+    ),
+    TableFormat(
+        name="jlp_composition",
+        key=("date",),
+        facts=facts.snapshot_facts,
+        columns=(
+            _date(),
+            _usd("aum_usd"),
+            _amount("supply"),
+            *(_amount(f"{asset}_value_usd") for asset in _ASSETS),
+            *(_share(f"{asset}_weight") for asset in _ASSETS),
+            *(_share(f"{asset}_utilisation", required=asset == "sol") for asset in _ASSETS),
+            _text("source", required=False),
+        ),
+    ),
+    TableFormat(
+        name="custody_state",
+        key=("pool", "asset", "at"),
+        facts=facts.custody_facts,
+        check=facts.check_custody,
+        warn=facts.custody_warning,
+        columns=(
+            _text("pool"),
+            _text("asset"),
+            Column(name="at", kind="instant", required=True),
+            Column(name="supply", required=True, minimum=0.0),
+            Column(name="owned", required=True, minimum=0.0),
+            Column(name="locked", required=True, minimum=0.0),
+            _usd("price_usd", required=True),
+            *(
+                _amount(name)
+                for name in ("debt", "guaranteed_usd", "short_sizes_usd", "short_avg_price", "fees_reserves")
+            ),
+            _INSTANT_KNOWN,
         ),
     ),
     TableFormat(

@@ -185,7 +185,8 @@ class Store:
             The moment, aware. Where None, the last moment for which the figures needed are stored, with every
             later correction of them.
         need
-            What decides the default moment: ``"quotes"`` or the name of a pool such as ``"JLP"``.
+            What decides the default moment: ``"quotes"``, the name of a pool such as ``"JLP"`` for the last day of
+            its volume, or ``"JLP state"`` for the last figure of what it holds.
 
         Raises
         ------
@@ -203,12 +204,13 @@ class Store:
         MissingDataError
             None are stored.
         """
-        query, arguments = _LAST_KNOWN.get(need, (_LAST_POOL, (need.upper(), need.upper())))
+        pool = need.removesuffix(_STATE).upper()
+        query = _LAST_QUOTED if need == "quotes" else _LAST_STATE if need.endswith(_STATE) else _LAST_POOL
         with _named_errors(self.path):
-            row = self.reading().execute(query, arguments).fetchone()
+            row = self.reading().execute(query, {"pool": pool}).fetchone()
         if row[0] is None:
             raise MissingDataError(
-                f"the database holds no {'quotes' if need == 'quotes' else f'figures of pool {need}'}; "
+                f"the database holds no {'quotes' if need == 'quotes' else f'figures of pool {pool}'}; "
                 "load some with `yieldtrade load FILE`"
             )
         return datetime.fromisoformat(row[0])
@@ -389,17 +391,19 @@ class Recorder:
 
 
 # The last quote decides, not the last moment a daily figure could have been known.
-_LAST_KNOWN: dict[str, tuple[str, tuple[str, ...]]] = {
-    "quotes": (
-        "SELECT coalesce((SELECT max(available_at) FROM yield_quote WHERE feed = 'snapshot'), "
-        "(SELECT max(available_at) FROM yield_quote))",
-        (),
-    )
-}
+_LAST_QUOTED = (
+    "SELECT coalesce((SELECT max(available_at) FROM yield_quote WHERE feed = 'snapshot'), "
+    "(SELECT max(available_at) FROM yield_quote))"
+)
 # Volume is what every forecast needs; a pool without it takes whatever else is known of it.
 _LAST_POOL = (
-    "SELECT coalesce((SELECT max(available_at) FROM pool_day WHERE pool = ? AND series = 'volume_usd'), "
-    "(SELECT max(available_at) FROM pool_day WHERE pool = ?))"
+    "SELECT coalesce((SELECT max(available_at) FROM pool_day WHERE pool = :pool AND series = 'volume_usd'), "
+    "(SELECT max(available_at) FROM pool_day WHERE pool = :pool))"
+)
+_STATE = " state"
+_LAST_STATE = (
+    "SELECT max(moment) FROM (SELECT max(available_at) AS moment FROM custody_state WHERE pool = :pool "
+    "UNION ALL SELECT max(available_at) FROM pool_day WHERE pool = :pool)"
 )
 
 

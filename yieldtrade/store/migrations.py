@@ -26,7 +26,13 @@ def m001_facts_and_results(conn: sqlite3.Connection) -> None:
             conn.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_facts_and_results,)
+def m002_custody_states(conn: sqlite3.Connection) -> None:
+    """Add what a pool holds of each asset."""
+    for statement in _statements(schema.CUSTODIES):
+        conn.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_facts_and_results, m002_custody_states)
 
 
 def applied(conn: sqlite3.Connection) -> tuple[str, ...]:

@@ -9,7 +9,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import iso
-from yieldtrade.market import AmmState, Contract, LendingRate, Pool, Terms, Venue, YieldQuote
+from yieldtrade.market import (
+    AmmState,
+    Contract,
+    CustodyRecord,
+    LendingRate,
+    OfficialYield,
+    Pool,
+    Terms,
+    Venue,
+    YieldQuote,
+)
 from yieldtrade.store.codec import decode_figure, decode_parameter, in_force
 
 if TYPE_CHECKING:
@@ -231,6 +241,31 @@ class SqliteFacts:
             {"pool": pool_id, "series": series},
         )
         return _series(series, rows)
+
+    def custodies(self, pool_id: str) -> tuple[CustodyRecord, ...]:
+        """What a pool held at the last moment stored, by asset."""
+        rows = self._conn.execute(
+            "WITH known AS (SELECT *, row_number() OVER (PARTITION BY asset, at "
+            "ORDER BY known_at DESC, source_id DESC) AS place FROM custody_state "
+            "WHERE pool = :pool AND available_at <= :as_of AND known_at <= :known_by) "
+            "SELECT pool, asset, at, supply, owned, locked, price_usd, debt, guaranteed_usd, short_sizes_usd, "
+            "short_avg_price, fees_reserves, (SELECT name FROM source WHERE source.source_id = known.source_id) "
+            "FROM known WHERE place = 1 AND at = (SELECT max(at) FROM known) ORDER BY asset",
+            {**self._limits, "pool": pool_id},
+        )
+        return tuple(
+            CustodyRecord._make((*row[:2], datetime.fromisoformat(row[2]), *row[3:])) for row in rows
+        )
+
+    def official_yield(self, pool_id: str) -> OfficialYield | None:
+        """Last yield a pool published."""
+        row = self._conn.execute(
+            "SELECT published_at, apr, apy, source.name FROM official_apy JOIN source USING (source_id) "
+            "WHERE pool = :pool AND available_at <= :as_of AND known_at <= :known_by "
+            "ORDER BY published_at DESC, known_at DESC, source_id DESC LIMIT 1",
+            {**self._limits, "pool": pool_id},
+        ).fetchone()
+        return OfficialYield(pool_id, datetime.fromisoformat(row[0]), row[1], row[2], row[3]) if row else None
 
     def asset_prices(self, asset: str) -> DailySeries:
         """Daily closes of an asset in USD."""

@@ -134,6 +134,27 @@ CREATE TABLE amm_state (
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 
+CUSTODIES = """
+CREATE TABLE custody_state (           -- what a pool held of one asset at a moment
+  pool            TEXT NOT NULL,
+  asset           TEXT NOT NULL,
+  at              TEXT NOT NULL,       -- moment of the state, UTC
+  known_at        TEXT NOT NULL,
+  source_id       INTEGER NOT NULL REFERENCES source,
+  supply          REAL NOT NULL,       -- share tokens of the pool in circulation
+  owned           REAL NOT NULL,       -- tokens of the pool
+  locked          REAL NOT NULL,       -- tokens that back open positions
+  price_usd       REAL NOT NULL,       -- USD a token
+  debt            REAL NOT NULL,       -- tokens lent out, without interest accrued
+  guaranteed_usd  REAL NOT NULL,       -- size less collateral of open longs, USD
+  short_sizes_usd REAL NOT NULL,       -- size of open shorts, USD
+  short_avg_price REAL NOT NULL,       -- mean entry price of open shorts, USD a token; 0 without shorts
+  fees_reserves   REAL NOT NULL,       -- tokens of fees not yet distributed
+  available_at    TEXT NOT NULL,
+  PRIMARY KEY (pool, asset, at, known_at, source_id)
+) STRICT, WITHOUT ROWID;
+"""
+
 RESULTS = """
 CREATE TABLE run (                     -- one row a command that computed something
   run_id        INTEGER PRIMARY KEY,
