@@ -154,7 +154,7 @@ class PoolState:
         for custody in self.custodies:
             if custody.asset == asset:
                 return custody
-        raise UnknownNameError("asset of the pool", asset, [c.asset for c in self], "yieldtrade pool JLP")
+        raise UnknownNameError("asset of the pool", asset, [c.asset for c in self], "yieldtrade pool POOL")
 
     def target_weight(self, asset: str) -> float:
         """Return the target weight of an asset that the pool holds.
