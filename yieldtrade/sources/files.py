@@ -65,7 +65,7 @@ def parse_file(
     LoadError
         The file cannot be read at all: empty, not text, garbled, or of no known table.
     """
-    records, header = _read(data, PurePath(name).suffix.lower(), name)
+    records, header = read_records(data, PurePath(name).suffix.lower(), name)
     known = _format_of(header, table_format, name)
     found = _Findings(known, iso(now))
     count = 0
@@ -165,7 +165,23 @@ def _format_of(header: Sequence[str], asked: str | None, name: str) -> TableForm
     return found
 
 
-def _read(data: bytes, suffix: str, name: str) -> tuple[Iterable[Numbered], list[str]]:
+def read_records(data: bytes, suffix: str, name: str) -> tuple[Iterable[Numbered], list[str]]:
+    """Return the rows of a table with their line numbers, cells as they stand, and the names of its columns.
+
+    Parameters
+    ----------
+    data
+        The bytes of the file.
+    suffix
+        The ending of its name, which tells the form: .parquet, .json, .jsonl; anything else is CSV.
+    name
+        Its name, for messages. A row that is malformed as a whole holds the key `RAGGED`, whose value says how.
+
+    Raises
+    ------
+    LoadError
+        The file is empty, not text or garbled.
+    """
     if not data.strip():
         raise LoadError(f"{name} is empty")
     if suffix == ".parquet":
@@ -206,7 +222,7 @@ def _csv_records(reader: Any, header: list[str], name: str) -> Iterator[Numbered
             if len(cells) == width:
                 yield reader.line_num, dict(zip(header, cells, strict=True))
             else:
-                yield reader.line_num, {_RAGGED: f"has {len(cells)} cells where the header has {width}"}
+                yield reader.line_num, {RAGGED: f"has {len(cells)} cells where the header has {width}"}
     except csv.Error as error:
         raise LoadError(
             f"{name}:{reader.line_num}: the CSV breaks off or is garbled ({error})",
@@ -215,7 +231,7 @@ def _csv_records(reader: Any, header: list[str], name: str) -> Iterator[Numbered
 
 
 # A key no column can have: the record is malformed as a whole and the value says how.
-_RAGGED = "\n"
+RAGGED = "\n"
 
 
 def _read_json(text: str, name: str) -> tuple[Iterable[Numbered], list[str]]:
@@ -280,8 +296,8 @@ Reader: TypeAlias = "Callable[[Any], Any]"
 def _read_record(
     raw: Mapping[str, Any], readers: Sequence[tuple[Column, Reader]]
 ) -> tuple[Record, list[str]]:
-    if _RAGGED in raw:
-        return {}, [str(raw[_RAGGED])]
+    if RAGGED in raw:
+        return {}, [str(raw[RAGGED])]
     record: Record = {}
     problems: list[str] = []
     for column, reader in readers:
