@@ -21,6 +21,7 @@ from yieldtrade.sources.definitions import (
     BASES,
     read_definitions,
 )
+from yieldtrade.sources.parameter_rules import rule_for
 
 FACTS = read_definitions(bundled_files())
 VENUES = {venue.venue_id: venue for venue in FACTS.venues}
@@ -72,8 +73,7 @@ def test_every_parameter_has_source_date_basis_and_the_unit_of_its_rule():
         assert parameter.basis in BASES, parameter
         assert parameter.basis != "user", parameter
         assert at("2023-01-01") < parameter.valid_from < at("2027-01-01"), parameter
-        pattern = re.sub(r"\.(SOL|BTC|ETH|USDC|USDT|JupUSD|JLP)(?=\.|$)", ".*", parameter.name)
-        assert parameter.unit == RULES[pattern].unit, parameter
+        assert parameter.unit == rule_for(RULES, parameter.name).unit, parameter
 
 
 def test_what_is_assumed_or_inferred_says_why():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Form: TypeAlias = Literal["auto", "table", "tsv", "csv", "json", "jsonl"]
-Style: TypeAlias = Literal["text", "percent", "price", "number", "amount", "usd", "days", "integer", "moment"]
+Style: TypeAlias = Literal["text", "percent", "price", "number", "amount", "usd", "days", "integer", "moment", "duration"]
 Record: TypeAlias = "Mapping[str, Any]"
 
 DIGITS = 4
@@ -58,6 +58,8 @@ def human(value: Any, style: Style) -> str:
         return significant(value, AMOUNT_DIGITS)
     if style == "integer":
         return f"{value:,.0f}"
+    if style == "duration":
+        return _duration(value)
     return significant(value)
 
 
@@ -76,6 +78,13 @@ def _dollars(value: float) -> str:
         if abs(value) >= scale:
             return f"{significant(value / scale)}{suffix}"
     return f"{value:,.2f}"
+
+
+def _duration(seconds: float) -> str:
+    for scale, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if abs(seconds) >= scale:
+            return f"{significant(seconds / scale)} {unit}"
+    return f"{significant(seconds)} s"
 
 
 def chosen(columns: Sequence[Column], names: str | None) -> list[Column]:

@@ -20,6 +20,7 @@ from yieldtrade.sources.tables import FORMATS, LARGEST_RATE, Column, TableFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from yieldtrade.sources.facts import Record
 
@@ -163,6 +164,20 @@ def _format_of(header: Sequence[str], asked: str | None, name: str) -> TableForm
             f"Known tables: {', '.join(sorted(f.name for f in FORMATS))}"
         )
     return found
+
+
+def read_bytes(file: Path) -> bytes:
+    """Return what a file holds.
+
+    Raises
+    ------
+    LoadError
+        It cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise LoadError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def read_records(data: bytes, suffix: str, name: str) -> tuple[Iterable[Numbered], list[str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yieldtrade.conventions import parse_instant
 from yieldtrade.errors import DomainError, LoadError
-from yieldtrade.sources.files import RAGGED, read_records
+from yieldtrade.sources.files import RAGGED, read_bytes, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +24,13 @@ class NumberSeries(NamedTuple):
 
     seconds: NDArray[np.float64]
     values: dict[str, NDArray[np.float64]]
+
+
+def read_series_file(path: str, required: Sequence[str], optional: Sequence[str] = ()) -> NumberSeries:
+    """Read a series from a file; see `read_series`."""
+    from pathlib import Path
+
+    return read_series(read_bytes(Path(path)), path, required, optional)
 
 
 def read_series(

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from os import PathLike
-    from pathlib import Path
 
     from yieldtrade.market import Contract
     from yieldtrade.sources.rows import ParsedFile
@@ -263,7 +262,7 @@ class Store:
         """
         from pathlib import Path
 
-        from yieldtrade.sources.files import parse_file
+        from yieldtrade.sources.files import parse_file, read_bytes
         from yieldtrade.store.define import market_aliases, write_definitions
         from yieldtrade.store.write import Loaded
 
@@ -272,7 +271,7 @@ class Store:
         warnings: list[str] = []
         with self.writing() as conn:
             for file in map(Path, files):
-                data = _content(file)
+                data = read_bytes(file)
                 if file.suffix.lower() == ".toml":
                     write_definitions(conn, {file.name: data}, now=moment, layer=1, locator=str(file))
                     loaded.append(Loaded(file.name, "definitions", 1, 1, 0, seen=False))
@@ -423,13 +422,6 @@ def _load_whole(conn: sqlite3.Connection, parsed: ParsedFile, now: datetime, *, 
 def _escaped(path: str) -> str:
     """Write a path so that nothing in it reads as a part of a URI."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise LoadError(f"{file} cannot be read: {error.strerror}") from None
 
 
 @contextmanager
