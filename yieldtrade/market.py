@@ -141,10 +141,8 @@ class Pool(NamedTuple):
         """
         when = utc(moment)
         if not self.changes or when < self.changes[0][0]:
-            first = iso(self.changes[0][0]) if self.changes else "never"
-            raise MarketDefinitionError(
-                f"{self.pool_id} has no parameters for {iso(when)}; the first known set is of {first}"
-            )
+            first = f"the first known set is of {iso(self.changes[0][0])}" if self.changes else "none was known yet"
+            raise MarketDefinitionError(f"{self.pool_id} has no parameters for {iso(when)}; {first}")
         folded: dict[str, Parameter] = {}
         sets = self.changes
         if assume_recommended:

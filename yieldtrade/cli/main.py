@@ -42,6 +42,16 @@ COMMANDS: dict[str, Lazy] = {
     "screen": Lazy(
         "yieldtrade.cli.screen", "screen", "Screen every contract for trades that pay after every cost."
     ),
+    "pool": Lazy(
+        "yieldtrade.cli.pool",
+        "pool",
+        "Show what a pool holds, is worth and pays; price a trade or a deposit.",
+    ),
+    "loan": Lazy(
+        "yieldtrade.cli.loan",
+        "loan",
+        "Show a loan against a pool's share: LTV, liquidation, stress, safety buffer.",
+    ),
     "load": Lazy("yieldtrade.cli.data", "load", "Load tables of facts, or definitions, from files."),
     "markets": Lazy(
         "yieldtrade.cli.markets", "markets", "List and show venues, pools and contracts with their sources."

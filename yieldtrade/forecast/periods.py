@@ -10,6 +10,7 @@ import numpy as np
 
 from yieldtrade.conventions import utc
 from yieldtrade.errors import MarketDefinitionError
+from yieldtrade.pool.revenue import publication_clock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from yieldtrade.market import Terms
 
 DAYS = 7
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _EPOCH_WEEKDAY = 3  # 1970-01-01, day 0 of datetime64, was a Thursday
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,17 +77,10 @@ def calendar(terms: Terms) -> Calendar:
     MarketDefinitionError
         A parameter is absent, or its value is no weekday, hour or number of periods.
     """
-    name = terms.text("publication.weekday")
-    if name.strip().lower() not in _WEEKDAYS:
-        raise MarketDefinitionError(
-            f"{terms.owner}: publication.weekday = {name!r} is not a weekday such as Monday"
-        )
-    hour = terms.number("publication.hour_utc")
-    if not 0 <= hour < 24:  # noqa: PLR2004 - hours of a day
-        raise MarketDefinitionError(f"{terms.owner}: publication.hour_utc = {hour!r} must lie in [0, 24)")
+    weekday, hour = publication_clock(terms)
     compounding = terms.number("publication.compounding_periods")
     if not compounding > 0:
         raise MarketDefinitionError(
             f"{terms.owner}: publication.compounding_periods = {compounding!r} must be above 0"
         )
-    return Calendar(weekday=_WEEKDAYS.index(name.strip().lower()), hour_utc=hour, compounding=compounding)
+    return Calendar(weekday=weekday, hour_utc=hour, compounding=compounding)

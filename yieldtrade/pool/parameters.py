@@ -142,6 +142,11 @@ class PoolParameters(NamedTuple):
     at: datetime
     recommended: tuple[str, ...] = ()
 
+    @property
+    def owner(self) -> str:
+        """Return the name of the pool."""
+        return self.terms.owner
+
     def number(self, name: str) -> float:
         """Return a numeric parameter.
 
@@ -232,6 +237,11 @@ class PoolParameters(NamedTuple):
             liquidation_ltv=self.number("loans.liquidation_ltv"),
             liquidation_fee=self.number("loans.liquidation_fee"),
         )
+
+    def assets(self) -> dict[str, bool]:
+        """Return the assets the pool holds, and whether each is a stablecoin."""
+        names = [name.split(".")[1] for name in self.terms.parameters if name.startswith("custodies.")]
+        return {asset: self.flag(f"custodies.{asset}.stable") for asset in names}
 
     def target_weights(self) -> dict[str, float]:
         """Return the target weights by asset, empty where none were published.

@@ -11,6 +11,7 @@ from yieldtrade.errors import DomainError, MarketDefinitionError
 from yieldtrade.pool.integers import BPS, whole
 
 if TYPE_CHECKING:
+    from yieldtrade.market import Terms
     from yieldtrade.pool.parameters import PoolParameters
 
 FeeKind: TypeAlias = Literal["open_close", "borrow", "swap", "mint_burn", "liquidation"]
@@ -62,7 +63,7 @@ def _liquidation_share(params: PoolParameters) -> float:
     receiver = params.text("fees.liquidation_remainder_to")
     if receiver not in ("pool", "trader"):
         raise MarketDefinitionError(
-            f"{params.terms.owner}: fees.liquidation_remainder_to = {receiver!r} must be pool or trader"
+            f"{params.owner}: fees.liquidation_remainder_to = {receiver!r} must be pool or trader"
         )
     return 1.0 if receiver == "pool" else 0.0
 
@@ -246,7 +247,9 @@ def publication_times(start: datetime, end: datetime, params: PoolParameters) ->
     first, last = utc(start, "start"), utc(end, "end")
     if last < first:
         raise DomainError(f"end = {iso(last)} lies before start = {iso(first)}")
-    anchor, early = _A_MONDAY + _since_monday(params), timedelta(hours=_tolerance_hours(params))
+    weekday, hour = publication_clock(params)
+    anchor = _A_MONDAY + timedelta(days=weekday, hours=hour)
+    early = timedelta(hours=_tolerance_hours(params))
     moment = epoch_start(first, anchor, _WEEK.total_seconds())
     if moment < first:
         moment += _WEEK
@@ -255,21 +258,27 @@ def publication_times(start: datetime, end: datetime, params: PoolParameters) ->
     return tuple(Publication(at=time, earliest=time - early) for time in times)
 
 
-def _since_monday(params: PoolParameters) -> timedelta:
-    owner, weekday = params.terms.owner, params.text("publication.weekday")
+def publication_clock(terms: Terms | PoolParameters) -> tuple[int, float]:
+    """Return the weekday of publication, Monday being 0, and the hour of that day (UTC) by which it is out.
+
+    Raises
+    ------
+    MarketDefinitionError
+        They are not known, or are no weekday or hour.
+    """
+    weekday, hour = terms.text("publication.weekday"), terms.number("publication.hour_utc")
     if weekday.strip().lower() not in _WEEKDAYS:
         raise MarketDefinitionError(
-            f"{owner}: publication.weekday = {weekday!r} is not a weekday such as Monday"
+            f"{terms.owner}: publication.weekday = {weekday!r} is not a weekday such as Monday"
         )
-    hour = params.number("publication.hour_utc")
     if not 0 <= hour < _HOURS_OF_DAY:
-        raise MarketDefinitionError(f"{owner}: publication.hour_utc = {hour!r} must lie in [0, 24)")
-    return timedelta(days=_WEEKDAYS.index(weekday.strip().lower()), hours=hour)
+        raise MarketDefinitionError(f"{terms.owner}: publication.hour_utc = {hour!r} must lie in [0, 24)")
+    return _WEEKDAYS.index(weekday.strip().lower()), hour
 
 
 def _tolerance_hours(params: PoolParameters) -> float:
     name = "publication.tolerance_hours"
     hours = params.number(name) if name in params.terms else 0.0
     if not 0 <= hours <= _HOURS_OF_WEEK:
-        raise MarketDefinitionError(f"{params.terms.owner}: {name} = {hours!r} must lie in [0, 168]")
+        raise MarketDefinitionError(f"{params.owner}: {name} = {hours!r} must lie in [0, 168]")
     return hours

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Form: TypeAlias = Literal["auto", "table", "tsv", "csv", "json", "jsonl"]
-Style: TypeAlias = Literal["text", "percent", "price", "number", "amount", "usd", "days", "integer", "moment", "duration"]
+Style: TypeAlias = Literal[
+    "text", "percent", "price", "number", "amount", "usd", "days", "integer", "moment", "duration"
+]
 Record: TypeAlias = "Mapping[str, Any]"
 
 DIGITS = 4
@@ -105,6 +107,11 @@ def chosen(columns: Sequence[Column], names: str | None) -> list[Column]:
         if name not in known:
             raise UnknownNameError("column", name, known, "--json, whose keys are the columns")
     return [known[name] for name in wanted]
+
+
+def present(records: Sequence[Record], columns: Sequence[Column]) -> list[Column]:
+    """Return the columns that hold a value in some record: the rest would say nothing to a person."""
+    return [column for column in columns if any(record.get(column.key) is not None for record in records)]
 
 
 def render(
