@@ -266,11 +266,12 @@ def publication_clock(terms: Terms | PoolParameters) -> tuple[int, float]:
     MarketDefinitionError
         They are not known, or are no weekday or hour.
     """
-    weekday, hour = terms.text("publication.weekday"), terms.number("publication.hour_utc")
+    weekday = terms.text("publication.weekday")
     if weekday.strip().lower() not in _WEEKDAYS:
         raise MarketDefinitionError(
             f"{terms.owner}: publication.weekday = {weekday!r} is not a weekday such as Monday"
         )
+    hour = terms.number("publication.hour_utc")
     if not 0 <= hour < _HOURS_OF_DAY:
         raise MarketDefinitionError(f"{terms.owner}: publication.hour_utc = {hour!r} must lie in [0, 24)")
     return _WEEKDAYS.index(weekday.strip().lower()), hour
