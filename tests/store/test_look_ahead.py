@@ -1,4 +1,4 @@
-"""A forecast and a screen as of a moment do not see what became known later, on a real database."""
+"""A forecast, a screen and a pool as of a moment do not see what became known later, on a real database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 import yieldtrade
+from yieldtrade.pool.overview import pool_overview
+from yieldtrade.pool.parameters import parameters_at
+from yieldtrade.pool.weekly import weekly_returns
 from yieldtrade.store import Store
 
 MOMENT = datetime(2025, 10, 6, tzinfo=UTC)
@@ -28,17 +31,24 @@ def altered(bundled_path, tmp_path):
 
 
 def everything(path):
-    """Every number of a forecast and of a screen."""
+    """Every number of a forecast, of a screen and of the pool."""
     with Store(path) as store:
         view = store.view(MOMENT)
         report = yieldtrade.forecast(view, "JLP", paths=500)
         stated = view.with_yields({"JLP-16OCT25": 0.2}).with_terms({"exponent.trading_fee": 0.001})
         screened = yieldtrade.screen(stated, 10_000, contracts=["JLP-16OCT25"])
+        pool = view.pool("JLP")
+        overview = pool_overview(view, "JLP", parameters_at(pool, MOMENT))
+        weeks = weekly_returns(view, "JLP")
+        held = [record._asdict() for record in (*overview.params.terms.parameters.values(), *weeks)]
     samples = [period.apy.samples.tobytes() for period in report.periods]
     scores = [(s.model, s.horizon, s.metric, repr(s.value)) for s in report.track_record.scores]
-    return list(report.rows()), samples, scores, report.input_hash, report.notes, repr(screened.rows)
+    shown = repr(
+        (overview.assets, overview.aum_usd, overview.stable_share, overview.notes, overview.official, held)
+    )
+    return list(report.rows()), samples, scores, report.input_hash, report.notes, repr(screened.rows), shown
 
 
 def test_nothing_known_later_changes_anything(bundled_path, altered):
-    """Forecast, track record, inputs digest and screen are the same to the last bit."""
+    """Forecast, track record, inputs digest, screen and pool are the same to the last bit."""
     assert everything(bundled_path) == everything(altered)
