@@ -121,7 +121,7 @@ def test_the_fees_of_a_trade(run):
     page = run("pool", "JLP", "--trade", "SOL", "long", "1000", "--collateral", "100", "--table").stdout
     assert "liquidated at" in page
     lines = run("pool", "JLP", "--trade", "SOL", "short", "1000").stdout.splitlines()
-    assert [line.split("\t")[1] for line in lines] == ["event", "open", "close"]
+    assert [line.split("\t")[0] for line in lines] == ["event", "open", "close"]
 
 
 def test_a_trade_of_a_time_without_a_state_still_has_its_fee(run):

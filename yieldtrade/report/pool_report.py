@@ -80,24 +80,22 @@ WEEKS = (
     Column("jlp_return", "share", "percent"),
     Column("assets", "= assets", "percent"),
     Column("fees", "+ fees", "percent"),
-    Column("traders", "+ traders' loss", "percent"),
-    Column("residual", "+ unexplained", "percent"),
-    Column("jlp_minus_assets", "share - assets", "percent"),
+    Column("traders", "+ from traders", "percent"),
+    Column("residual", "+ rest", "percent"),
+    Column("jlp_minus_assets", "share - assets", "percent", spare=4),
     Column("fees_to_pool_usd", "fees to the pool", "usd", spare=1),
     Column("trader_pnl_usd", "traders won", "usd", spare=2),
     Column("pool_usd", "pool", "usd", spare=3),
 )
 TRADE = (
-    Column("market", "market"),
     Column("event", "event"),
-    Column("size_usd", "size", "usd"),
-    Column("imbalance_usd", "imbalance with it", "usd"),
-    Column("base_usd", "base fee", "usd"),
-    Column("linear_usd", "linear impact", "usd"),
-    Column("additive_usd", "additive impact", "usd"),
+    Column("imbalance_usd", "imbalance", "usd", spare=2),
+    Column("base_usd", "base", "usd"),
+    Column("linear_usd", "linear", "usd"),
+    Column("additive_usd", "additive", "usd"),
     Column("total_usd", "fee", "usd"),
     Column("total_bps", "bps", "number"),
-    Column("total_bps_onchain", "bps as charged", "number"),
+    Column("total_bps_onchain", "charged", "number"),
     Column("to_pool_usd", "to the pool", "usd", spare=1),
 )
 CARRY = (
@@ -186,7 +184,7 @@ def trade_record(quote: TradeQuote) -> dict[str, Any]:
         "market": quote.market,
         "side": quote.side,
         "size_usd": quote.size_usd,
-        "events": [_event_record(quote, event) for event in (quote.open, quote.close)],
+        "events": [_event_record(event) for event in (quote.open, quote.close)],
         "round_trip_fee_usd": quote.open.fee.total_usd + quote.close.fee.total_usd,
         "borrowed": quote.borrowed.asset if quote.borrowed else None,
         "utilisation": quote.borrowed.utilisation if quote.borrowed else None,
@@ -200,12 +198,10 @@ def trade_record(quote: TradeQuote) -> dict[str, Any]:
     }
 
 
-def _event_record(quote: TradeQuote, event: EventFee) -> dict[str, Any]:
+def _event_record(event: EventFee) -> dict[str, Any]:
     fee = event.fee
     return {
-        "market": f"{quote.market} {quote.side}",
         "event": event.event,
-        "size_usd": quote.size_usd,
         "imbalance_usd": event.imbalance_usd,
         "base_usd": fee.base,
         "linear_usd": fee.linear,
@@ -220,7 +216,8 @@ def _event_record(quote: TradeQuote, event: EventFee) -> dict[str, Any]:
 
 def write_trade(record: dict[str, Any], stream: TextIO) -> None:
     """Write what a position costs for a person: both fees, then what holding it costs and what liquidates it."""
-    write_table(record["events"], TRADE, stream)
+    title = f"{record['market']} {record['side']}, {record['size_usd']:,.2f} USD"
+    write_table(record["events"], TRADE, stream, title=title)
     write_card(record, CARRY, stream)
 
 
