@@ -13,6 +13,7 @@ from jlp_states import at_prices, fixture_pool, parameters, pools, without
 from yieldtrade.errors import CapacityError, DomainError, MarketDefinitionError, UnknownNameError
 from yieldtrade.pool.composition import aum, virtual_price, weights
 from yieldtrade.pool.minting import burn_jlp, cheapest_entry, cheapest_exit, mint_jlp, swap, swap_fee
+from yieldtrade.pool.parameters import stated_parameters
 from yieldtrade.pool.state import CustodyState, PoolState
 
 ASSETS = ("SOL", "BTC", "USDC", "USDT")
@@ -427,3 +428,24 @@ def test_an_asset_without_a_target_weight_is_ranked_as_refused():
         cheapest_exit(pool, 100, without("swap.tax_bps"))
     with pytest.raises(MarketDefinitionError, match="has no aum_limit_usd"):
         cheapest_entry(fixture_pool(aum_limit_usd=None), 100, parameters())
+
+
+def test_a_liquidation_repaid_in_dollars_leaves_the_pool_short_of_them():
+    """Of 46/8/13/33 %, 8 % of the pool burnt for USDC leaves 25/92 in USDC and the coins heavier, SOL at half."""
+    values = {"SOL": 46.0, "ETH": 8.0, "BTC": 13.0, "USDC": 33.0}
+    state = PoolState(
+        custodies=tuple(
+            CustodyState(asset=name, is_stable=name == "USDC", owned=value, price=1.0)
+            for name, value in values.items()
+        ),
+        supply=100.0,
+        target_weights={name: value / 100 for name, value in values.items()},
+    )
+    free = {"swap.add_remove_bps": 0, "swap.tax_bps": 0, "weight_failsafe": 0.5}
+    after = burn_jlp(state, 8.0, "USDC", stated_parameters(free)).pool
+    assert {name: round(weight, 4) for name, weight in weights(after).items()} == {
+        "SOL": 0.5,
+        "ETH": round(8 / 92, 4),
+        "BTC": round(13 / 92, 4),
+        "USDC": round(25 / 92, 4),
+    }
