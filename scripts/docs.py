@@ -27,7 +27,18 @@ from yieldtrade.sources.tables import FORMATS, Column
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PART = re.compile(r"(<!-- (run: .+?|help|functions|tables) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-API_PACKAGES = ("conventions", "market", "tokens", "amm", "pool", "hedge", "forecast", "lending", "strategies", "store")
+API_PACKAGES = (
+    "conventions",
+    "market",
+    "tokens",
+    "amm",
+    "pool",
+    "hedge",
+    "forecast",
+    "lending",
+    "strategies",
+    "store",
+)
 
 
 def generated(instruction: str, environment: dict[str, str]) -> str:

@@ -141,7 +141,11 @@ class Pool(NamedTuple):
         """
         when = utc(moment)
         if not self.changes or when < self.changes[0][0]:
-            first = f"the first known set is of {iso(self.changes[0][0])}" if self.changes else "none was known yet"
+            first = (
+                f"the first known set is of {iso(self.changes[0][0])}"
+                if self.changes
+                else "none was known yet"
+            )
             raise MarketDefinitionError(f"{self.pool_id} has no parameters for {iso(when)}; {first}")
         folded: dict[str, Parameter] = {}
         sets = self.changes
