@@ -113,7 +113,7 @@ def pool(
     output: Output,
     **band: Any,
 ) -> None:
-    """Show a pool: its assets, value, premium, delta, dollars in it, parameters and official APY.
+    """Show what a pool holds, is worth and pays; price a trade or a deposit.
 
     POOL is a name such as JLP. Without --as-of the moment is that of the last stored figure of what it holds. The
     exact state needs stored custodies (table custody_state); else it is put together from published figures, each
