@@ -168,7 +168,7 @@ def additive_impact_bps(imbalance_usd: Any, params: TradeParameters, *, exact: b
     if exact:
         return _exact_additive_bps(abs(whole("imbalance_usd", imbalance_usd)), params)
     if params.threshold_usd is None:
-        return 0.0 * checked("imbalance_usd", imbalance_usd)
+        return 0.0 * abs(checked("imbalance_usd", imbalance_usd))
     return evaluate(
         _additive_bps,
         (),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from yieldtrade.conventions import iso, parse_contract_code, parse_instant, year_fraction
 from yieldtrade.errors import YieldtradeError
-from yieldtrade.sources.rows import FactRow, ListedContract
+from yieldtrade.sources.rows import COLUMNS, FactRow, ListedContract
 from yieldtrade.tokens.pricing import pt_price
 
 if TYPE_CHECKING:
@@ -299,17 +299,8 @@ def official_facts(record: Record) -> Iterator[Fact]:
     )
 
 
-_CUSTODY = (
-    "supply",
-    "owned",
-    "locked",
-    "price_usd",
-    "debt",
-    "guaranteed_usd",
-    "short_sizes_usd",
-    "short_avg_price",
-    "fees_reserves",
-)
+# the columns between its key and the moment it became known
+_CUSTODY = COLUMNS["custody_state"][3:-1]
 
 
 def custody_facts(record: Record) -> Iterator[Fact]:
