@@ -108,3 +108,38 @@ def test_recommended_parameters_in_force_are_noted(bundled):
     view = bundled.view(need="JLP state")
     params = parameters_at(view.pool("JLP"), view.as_of, assume_recommended=True)
     assert "swap.tax_bps" in pool_overview(view, "JLP", params).notes[-1]
+
+
+def test_what_a_reader_must_know_of_the_state_is_said():
+    """A stablecoin below 1, more locked than owned, no shares, nothing of any worth."""
+    found = overview(custodies=(SOL._replace(locked=1_300), USDC))
+    assert found.market_value_usd == pytest.approx(found.aum_usd - 85_000 * 0.001)
+    assert found.notes == (
+        "more SOL is locked than owned: nothing of it counts as free",
+        "USDC trades below 1 and counts as 1 in the AUM, as the program does",
+    )
+    sharesless = overview(custodies=(SOL._replace(supply=0), USDC._replace(supply=0)))
+    assert (sharesless.virtual_price_usd, sharesless.supply, sharesless.assets[0].tokens_per_share) == (
+        None,
+    ) * 3
+    assert "there are no shares, so there is no virtual price" in sharesless.notes
+    nothing = {
+        "owned": 0,
+        "locked": 0,
+        "guaranteed_usd": 0,
+        "short_sizes_usd": 0,
+        "short_avg_price": 0,
+        "debt": 0,
+    }
+    worthless = overview(4.0, custodies=(SOL._replace(**nothing), USDC._replace(**nothing)))
+    assert (worthless.aum_usd, worthless.virtual_price_usd, worthless.premium) == (0.0, 0.0, None)
+    assert (worthless.stable_share, worthless.delta_share, worthless.assets[0].weight) == (None, None, None)
+    assert "the pool is worth nothing" in worthless.notes
+    assert asset_exposures(worthless) == {}
+
+
+def test_a_published_price_of_another_time_is_left_out():
+    """Within three days of the state it stands beside it."""
+    for day, shown in (("2026-02-27", True), ("2026-02-20", False)):
+        found = overview(custodies=(SOL, USDC), series={"nav_price_usd": {day: 4.1}})
+        assert (found.published_price is not None) is shown

@@ -45,7 +45,9 @@ def test_custodies_that_contradict_or_miss_are_told():
         DataError, match="custodies of X at 2026-03-01T00:00:00Z state several supplies: 44000, 45000"
     ):
         picture(custodies=(SOL, USDC._replace(supply=44_000)))
-    assert picture(custodies=(SOL,)).notes == ("no custody of USDC is stored at that moment",)
+    assert picture(custodies=(SOL,)).notes == (
+        "no custody of USDC is stored: AUM, weights and virtual price leave it out",
+    )
     with pytest.raises(MarketDefinitionError, match=r"custodies.ETH.stable"):
         picture(custodies=(SOL._replace(asset="ETH"),))
 

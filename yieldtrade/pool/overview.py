@@ -10,18 +10,18 @@ from yieldtrade.elementwise import checked, positive
 from yieldtrade.errors import MarketDefinitionError
 from yieldtrade.pool.borrowing import borrow_rate, utilisation
 from yieldtrade.pool.composition import (
+    Composition,
     asset_deltas,
-    aum,
+    composition,
     custody_aum,
     delta_share,
     premium,
     price_leg,
-    stable_share,
     stable_share_by_utilisation,
     stable_share_range,
-    virtual_price,
 )
-from yieldtrade.pool.snapshot import Dated, PoolPicture, last_figure, pool_picture
+from yieldtrade.pool.snapshot import Dated, PoolPicture, apart, last_figure, pool_picture
+from yieldtrade.pool.state import PoolState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,7 +42,9 @@ class AssetLine:
     Attributes
     ----------
     value_usd, weight
-        What it adds to the AUM, and its share of it.
+        What it adds to the AUM, and its share of it; no share in a pool worth nothing.
+    market_value_usd
+        The same at its market price where the program counts a stablecoin below 1 as 1; else as ``value_usd``.
     target_weight, deviation, in_band
         Target, weight less target, and whether the failsafe lets it be deposited and withdrawn; None where the
         target or the failsafe is not published.
@@ -59,7 +61,8 @@ class AssetLine:
     asset: str
     is_stable: bool
     value_usd: float
-    weight: float
+    market_value_usd: float
+    weight: float | None
     target_weight: float | None
     deviation: float | None
     in_band: bool | None
@@ -67,7 +70,7 @@ class AssetLine:
     borrow_apr: float | None
     borrow_hourly: float | None
     delta_usd: float
-    delta_share: float
+    delta_share: float | None
     tokens_per_share: float | None
 
 
@@ -77,7 +80,8 @@ class PoolOverview:
 
     ``stable_share`` is the part of the share that is really dollars and ``stable_share_low/high`` its range where
     the stored figures do not settle it; ``delta_share`` is the rest. ``premium`` is market over virtual price.
-    ``virtual_price_usd`` is AUM over supply; ``published_price`` the pool's own last figure.
+    ``virtual_price_usd`` is AUM over supply; ``published_price`` the pool's own figure near the state's day.
+    ``market_value_usd`` is the AUM with stablecoins below 1 at their price.
     """
 
     pool_id: str
@@ -85,6 +89,7 @@ class PoolOverview:
     params: PoolParameters
     assets: tuple[AssetLine, ...]
     aum_usd: float
+    market_value_usd: float
     aum_limit_usd: float | None
     mint_open: bool | None
     supply: float | None
@@ -92,10 +97,10 @@ class PoolOverview:
     published_price: Dated | None
     market_price: Dated | None
     premium: float | None
-    stable_share: float
+    stable_share: float | None
     stable_share_low: float | None
     stable_share_high: float | None
-    delta_share: float
+    delta_share: float | None
     official: OfficialYield | None
     notes: tuple[str, ...]
 
@@ -124,63 +129,71 @@ def pool_overview(
         A market price that is not above 0.
     """
     picture = pool_picture(view, pool_id, params)
-    state = picture.state
-    worth = aum(state)
-    limit = state.aum_limit_usd
-    virtual = virtual_price(state) if state.supply else None
-    share, low, high = _dollars(picture, params)
+    whole = composition(picture.state)
+    limit = picture.state.aum_limit_usd
+    share, low, high = _dollars(picture, whole, params)
     market = _market_price(view, pool_id, market_price)
+    published = last_figure(view, pool_id, "nav_price_usd")
     return PoolOverview(
         pool_id=pool_id,
         picture=picture,
         params=params,
-        assets=tuple(_assets(picture, params, worth)),
-        aum_usd=worth,
+        assets=tuple(_assets(picture, whole, params)),
+        aum_usd=whole.aum_usd,
+        market_value_usd=whole.marked_to_market_usd,
         aum_limit_usd=limit,
-        mint_open=None if limit is None else worth < limit,
-        supply=state.supply or None,
-        virtual_price_usd=virtual,
-        published_price=last_figure(view, pool_id, "nav_price_usd"),
+        mint_open=None if limit is None else whole.aum_usd < limit,
+        supply=picture.state.supply or None,
+        virtual_price_usd=whole.virtual_price,
+        published_price=published if published and not apart(published.at, picture.at) else None,
         market_price=market,
-        premium=_premium(market, virtual, picture),
+        premium=_premium(market, whole.virtual_price, picture),
         stable_share=share,
         stable_share_low=low,
         stable_share_high=high,
-        delta_share=delta_share(share),
+        delta_share=None if share is None else delta_share(share),
         official=view.official_yield(pool_id),
-        notes=(*picture.notes, *_recommended(params)),
+        notes=(*picture.notes, *map(_told, whole.flags), *_recommended(params)),
     )
 
 
-def _assets(picture: PoolPicture, params: PoolParameters, worth: float) -> Iterable[AssetLine]:
+def _told(flag: str) -> str:
+    """Say what a flag of a composition means."""
+    kind, _, asset = flag.partition(": ")
+    return {
+        "clamped": f"more {asset} is locked than owned: nothing of it counts as free",
+        "floored": f"the profit of shorts on {asset} exceeds all the rest of its custody, which counts as 0",
+        "below 1": f"{asset} trades below 1 and counts as 1 in the AUM, as the program does",
+    }.get(kind, "the pool is worth nothing")
+
+
+def _assets(picture: PoolPicture, whole: Composition, params: PoolParameters) -> Iterable[AssetLine]:
     state = picture.state
-    betas: Mapping[str, float] = asset_deltas(state) if state.supply else {}
+    betas: Mapping[str, float] = asset_deltas(state) if state.supply and picture.is_exact else {}
     for custody in state:
-        value = custody_aum(custody).aum_usd
-        target = state.target_weights.get(custody.asset)
+        part = whole.parts[custody.asset]
         used = _utilisation(picture, custody)
         rate = _borrow_rate(custody.asset, used, params)
         delta = _delta_usd(custody)
         yield AssetLine(
             asset=custody.asset,
             is_stable=custody.is_stable,
-            value_usd=value,
-            weight=value / worth,
-            target_weight=target,
-            deviation=None if target is None else value / worth - target,
-            in_band=_in_band(value / worth, target, params),
+            value_usd=part.value.aum_usd,
+            market_value_usd=part.value.marked_to_market_usd,
+            weight=part.weight,
+            target_weight=part.target,
+            deviation=part.deviation,
+            in_band=_in_band(part.weight, part.target, params),
             utilisation=used,
             borrow_apr=rate.apr if rate else None,
             borrow_hourly=rate.hourly if rate else None,
             delta_usd=delta,
-            delta_share=delta / worth,
-            tokens_per_share=betas.get(custody.asset) if picture.is_exact else None,
+            delta_share=delta / whole.aum_usd if whole.aum_usd else None,
+            tokens_per_share=betas.get(custody.asset),
         )
 
 
 def _delta_usd(custody: CustodyState) -> float:
-    from yieldtrade.pool.state import PoolState
-
     return float(price_leg(PoolState(custodies=(custody,), supply=1.0)))
 
 
@@ -202,17 +215,19 @@ def _borrow_rate(asset: str, used: float | None, params: PoolParameters) -> Borr
     return borrow_rate(used, curve, allow_over=True)
 
 
-def _in_band(weight: float, target: float | None, params: PoolParameters) -> bool | None:
-    if target is None or "weight_failsafe" not in params.terms:
+def _in_band(weight: float | None, target: float | None, params: PoolParameters) -> bool | None:
+    if weight is None or target is None or "weight_failsafe" not in params.terms:
         return None
     return abs(weight - target) <= params.number("weight_failsafe") * target
 
 
-def _dollars(picture: PoolPicture, params: PoolParameters) -> tuple[float, float | None, float | None]:
+def _dollars(
+    picture: PoolPicture, whole: Composition, params: PoolParameters
+) -> tuple[float | None, float | None, float | None]:
     """Return the dollar share and, where figures leave it open, its range."""
     state = picture.state
     if picture.basis in ("custodies", "exposures") or not picture.utilisations:
-        return float(stable_share(state)), None, None
+        return whole.stable_share, None, None
     split = (
         [custody_aum(custody).aum_usd for custody in state],
         [picture.utilisations[c.asset].value if c.asset in picture.utilisations else 0.0 for c in state],
@@ -231,11 +246,10 @@ def _market_price(view: MarketView, pool_id: str, given: float | None) -> Dated 
 
 
 def _premium(market: Dated | None, virtual: float | None, picture: PoolPicture) -> float | None:
-    at = picture.state.as_of
-    if market is None or virtual is None or at is None:
+    if market is None or not virtual:
         return None
     given = market.source == "given by the user"
-    if not given and abs((market.at - at).total_seconds()) > PREMIUM_APART_DAYS * 86_400:
+    if not given and apart(market.at, picture.at, PREMIUM_APART_DAYS):
         return None
     return float(premium(market.value, virtual))
 
@@ -250,6 +264,11 @@ def asset_exposures(overview: PoolOverview) -> dict[str, float]:
 
     What moves with coins nobody has split it by, as shorts known in total only, stands under ``"shorts"``.
     """
-    found = {line.asset: line.delta_share for line in overview.assets if not line.is_stable}
-    rest = overview.delta_share - sum(found.values())
-    return {**found, "shorts": rest} if overview.picture.basis == "utilisations" else found
+    found = {
+        line.asset: line.delta_share
+        for line in overview.assets
+        if not line.is_stable and line.delta_share is not None
+    }
+    if overview.picture.basis != "utilisations" or overview.delta_share is None:
+        return found
+    return {**found, "shorts": overview.delta_share - sum(found.values())}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from yieldtrade.conventions import iso
+from yieldtrade.conventions import DAY_SECONDS, iso
 from yieldtrade.errors import DataError, MissingDataError
 from yieldtrade.pool.state import CustodyState, PoolState
 
@@ -76,6 +76,12 @@ class PoolPicture:
         return {name: at for name, at in found.items() if at}
 
     @property
+    def at(self) -> datetime:
+        """Return the moment of the state: that of its custodies or of its AUM."""
+        assert self.state.as_of is not None  # noqa: S101 - both ways of making a picture date it
+        return self.state.as_of
+
+    @property
     def is_exact(self) -> bool:
         """Say whether the state is that of the custodies themselves."""
         return self.basis == "custodies"
@@ -138,7 +144,13 @@ def _exact(records: Iterable[CustodyRecord], params: PoolParameters) -> PoolPict
         for record in records
     )
     missing = sorted(set(params.assets()) - {custody.asset for custody in custodies} - _retired(params))
-    notes = [f"no custody of {', '.join(missing)} is stored at that moment"] if missing else []
+    notes = []
+    if missing:
+        notes.append(
+            f"no custody of {', '.join(missing)} is stored: AUM, weights and virtual price leave it out"
+        )
+    if not first.supply:
+        notes.append("there are no shares, so there is no virtual price")
     return PoolPicture(
         state=_state(custodies, first.supply, params, first.at),
         basis="custodies",
@@ -241,14 +253,15 @@ def _exposures(
     patterns = ("{}_guaranteed_usd", "{}_short_size_usd", "{}_short_pnl_usd")
     tables = [_by_asset(view, pool_id, assets, pattern) for pattern in patterns]
     at = next((figure.at for figure in tables[0].values()), None)
-    if at is None or _apart(at, weights_at):
+    if at is None or apart(at, weights_at):
         return {}, None
     complete = [asset for asset in tables[0] if all(asset in table for table in tables)]
     return {asset: _Exposure(*(table[asset].value for table in tables)) for asset in complete}, at
 
 
-def _apart(one: datetime, other: datetime) -> bool:
-    return abs((one - other).total_seconds()) > APART_DAYS * 86_400
+def apart(one: datetime, other: datetime, days: float = APART_DAYS) -> bool:
+    """Say whether two moments lie further apart than figures that may be put together."""
+    return abs((one - other).total_seconds()) > days * DAY_SECONDS
 
 
 def _supply(view: MarketView, pool_id: str, aum_at: datetime) -> Dated | None:
@@ -263,7 +276,7 @@ def _supply(view: MarketView, pool_id: str, aum_at: datetime) -> Dated | None:
         at = datetime.fromisoformat(day).replace(tzinfo=UTC)
         derived = Dated(float(same[day] / nav), at, "aum_usd / nav_price_usd")
     last = _latest((published, derived))
-    return None if last is None or _apart(last.at, aum_at) else last
+    return None if last is None or apart(last.at, aum_at) else last
 
 
 def _custody(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CARD = (
     Column("aum_usd", "AUM", "usd"),
+    Column("market_value_usd", "with stablecoins at their price", "usd"),
     Column("aum_limit_usd", "AUM limit", "usd"),
     Column("mint_open", "minting is open"),
     Column("supply", "shares", "amount"),
@@ -133,6 +134,7 @@ def to_record(overview: PoolOverview, age_days: float | None) -> dict[str, Any]:
         "pool": overview.pool_id,
         "as_of": iso(overview.params.at),
         "aum_usd": overview.aum_usd,
+        "market_value_usd": overview.market_value_usd,
         "aum_limit_usd": overview.aum_limit_usd,
         "mint_open": overview.mint_open,
         "supply": overview.supply,
@@ -240,7 +242,9 @@ def drift_record(found: EpisodeStatistics) -> dict[str, Any]:
 def write_overview(record: dict[str, Any], stream: TextIO, *, parameters: Sequence[str] = ()) -> None:
     """Write a pool for a person: a card, its assets, the parameters named, and what to know of the figures."""
     # a market price of another day than the state stands in no relation to it
-    far = () if record["premium"] is not None else ("market_price_usd", "market_price_at")
+    far: tuple[str, ...] = () if record["premium"] is not None else ("market_price_usd", "market_price_at")
+    if record["market_value_usd"] == record["aum_usd"]:
+        far = (*far, "market_value_usd")
     card = [column for column in CARD if column.key not in far]
     write_card(record, card, stream, title=f"{record['pool']} as of {record['as_of']}")
     write_table(record["assets"], present(record["assets"], ASSETS), stream)
