@@ -41,12 +41,18 @@ def test_the_custody_fixture_at_a_glance():
     assert usdc.utilisation == pytest.approx(5 / 85)
     assert (usdc.delta_usd, usdc.borrow_apr, usdc.tokens_per_share) == (0.0, None, None)
     assert asset_exposures(found) == {"SOL": pytest.approx(80 / 180)}
+    # USDC is below its target: small deposits of it pay 10 - 50*5,085/90,000 bps; burning SOL 10 - 50*7,000/90,000
+    assert found.bounds.high == pytest.approx(4 / (1 - (10 - 50 * 5_085 / 90_000) / 1e4))
+    assert found.bounds.low == pytest.approx(4 * (1 - (10 - 50 * 7_000 / 90_000) / 1e4))
 
 
 def test_at_the_limit_minting_is_closed_and_an_unknown_limit_says_nothing():
     """The AUM limit decides; without one nothing is claimed."""
-    assert overview(custodies=(SOL, USDC), terms={"aum_limit_usd": 180_000}).mint_open is False
-    assert overview(custodies=(SOL, USDC), terms={"aum_limit_usd": None}).mint_open is None
+    closed = overview(custodies=(SOL, USDC), terms={"aum_limit_usd": 180_000})
+    assert closed.mint_open is False
+    assert (closed.bounds.high, closed.bounds.binding) == (None, "aum_limit")
+    unknown = overview(custodies=(SOL, USDC), terms={"aum_limit_usd": None})
+    assert (unknown.mint_open, unknown.bounds) == (None, None)
 
 
 def test_a_market_price_of_another_day_gives_no_premium():

@@ -20,6 +20,7 @@ from yieldtrade.pool.composition import (
     stable_share_by_utilisation,
     stable_share_range,
 )
+from yieldtrade.pool.price_bounds import PriceBounds, price_bounds
 from yieldtrade.pool.snapshot import Dated, PoolPicture, apart, last_figure, pool_picture
 from yieldtrade.pool.state import PoolState
 
@@ -81,7 +82,8 @@ class PoolOverview:
     ``stable_share`` is the part of the share that is really dollars and ``stable_share_low/high`` its range where
     the stored figures do not settle it; ``delta_share`` is the rest. ``premium`` is market over virtual price.
     ``virtual_price_usd`` is AUM over supply; ``published_price`` the pool's own figure near the state's day.
-    ``market_value_usd`` is the AUM with stablecoins below 1 at their price.
+    ``bounds`` are those of the market price while shares are minted and burnt, None where the fees on that are not
+    known. ``market_value_usd`` is the AUM with stablecoins below 1 at their price.
     """
 
     pool_id: str
@@ -97,6 +99,7 @@ class PoolOverview:
     published_price: Dated | None
     market_price: Dated | None
     premium: float | None
+    bounds: PriceBounds | None
     stable_share: float | None
     stable_share_low: float | None
     stable_share_high: float | None
@@ -148,6 +151,7 @@ def pool_overview(
         published_price=published if published and not apart(published.at, picture.at) else None,
         market_price=market,
         premium=_premium(market, whole.virtual_price, picture),
+        bounds=_bounds(picture, whole, params),
         stable_share=share,
         stable_share_low=low,
         stable_share_high=high,
@@ -155,6 +159,15 @@ def pool_overview(
         official=view.official_yield(pool_id),
         notes=(*picture.notes, *map(_told, whole.flags), *_recommended(params)),
     )
+
+
+def _bounds(picture: PoolPicture, whole: Composition, params: PoolParameters) -> PriceBounds | None:
+    if not whole.virtual_price:
+        return None
+    try:
+        return price_bounds(picture.state, params)
+    except MarketDefinitionError:
+        return None
 
 
 def _told(flag: str) -> str:

@@ -32,6 +32,9 @@ CARD = (
     Column("market_price_usd", "market price, USD", "price"),
     Column("market_price_at", "market price of", "moment"),
     Column("premium", "premium of the market", "percent"),
+    Column("price_low_usd", "burning pays below, USD", "price"),
+    Column("price_high_usd", "minting pays above, USD", "price"),
+    Column("price_bound_missing", "no bound because of"),
     Column("stable_share", "really dollars", "percent"),
     Column("stable_share_low", "  at least", "percent"),
     Column("stable_share_high", "  at most", "percent"),
@@ -142,6 +145,7 @@ def to_record(overview: PoolOverview, age_days: float | None) -> dict[str, Any]:
         **_dated("published_price", overview.published_price),
         **_dated("market_price", overview.market_price),
         "premium": overview.premium,
+        **_bounds(overview),
         "stable_share": overview.stable_share,
         "stable_share_low": overview.stable_share_low,
         "stable_share_high": overview.stable_share_high,
@@ -158,6 +162,15 @@ def to_record(overview: PoolOverview, age_days: float | None) -> dict[str, Any]:
         "parameters": [parameter_record(p) for p in overview.params.terms.parameters.values()],
         "recommended": list(overview.params.recommended),
         "notes": list(overview.notes),
+    }
+
+
+def _bounds(overview: PoolOverview) -> dict[str, Any]:
+    found = overview.bounds
+    return {
+        "price_low_usd": found.low if found else None,
+        "price_high_usd": found.high if found else None,
+        "price_bound_missing": (found.binding or found.burn_binding) if found else None,
     }
 
 
