@@ -98,3 +98,18 @@ def test_a_fee_of_a_time_nobody_published_is_asked_for(bundled):
     params = parameters_at(view.pool("JLP"), view.as_of)
     with pytest.raises(MarketDefinitionError, match=r"--set JLP.trade.impact.scalar_usd.SOL=VALUE"):
         trade_quote(params, "SOL", "long", 1_000)
+
+
+def test_parameters_that_the_programs_integers_cannot_hold_leave_its_fee_unknown():
+    """A stated base of 6.5 bps has a fee and no whole-bps form."""
+    stated = stated_parameters(
+        {
+            "custodies.SOL.stable": False,
+            "fees.pool_share": 0.75,
+            "trade.base_bps": 6.5,
+            "trade.impact.model": "none",
+        }
+    )
+    quote = trade_quote(stated, "SOL", "long", 1_000)
+    assert quote.open.fee.total_usd == pytest.approx(0.65)
+    assert quote.open.total_bps_onchain is None

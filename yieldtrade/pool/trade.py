@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from yieldtrade.pool.overview import AssetLine
-    from yieldtrade.pool.parameters import PoolParameters
+    from yieldtrade.pool.parameters import PoolParameters, TradeParameters
     from yieldtrade.pool.state import PositionSide
 
 
@@ -28,7 +28,7 @@ class EventFee(NamedTuple):
     event: str
     imbalance_usd: float
     fee: FeeBreakdown
-    total_bps_onchain: int
+    total_bps_onchain: int | None
     to_pool_usd: float
 
 
@@ -143,8 +143,17 @@ def _checked_size(size_usd: float, params: PoolParameters) -> float:
 def _event(params: PoolParameters, market: str, event: str, size: float, imbalance: float) -> EventFee:
     trade = params.trade(market, event)
     fee = open_close_fee(size, imbalance, trade)
-    charged = open_close_fee(round(size * MICRO), round(imbalance * MICRO), trade, exact=True)
-    return EventFee(event, imbalance, fee, charged.total_bps, pool_share(fee.total_usd, "open_close", params))
+    charged = _charged_bps(size, imbalance, trade)
+    return EventFee(event, imbalance, fee, charged, pool_share(fee.total_usd, "open_close", params))
+
+
+def _charged_bps(size: float, imbalance: float, trade: TradeParameters) -> int | None:
+    """Return the fee in the program's whole bps; None for stated parameters that its integers cannot hold."""
+    try:
+        charged = open_close_fee(round(size * MICRO), round(imbalance * MICRO), trade, exact=True)
+    except DomainError:
+        return None
+    return int(charged.total_bps)
 
 
 def _borrowed(assets: Sequence[AssetLine], market: str, side: PositionSide) -> AssetLine | None:
