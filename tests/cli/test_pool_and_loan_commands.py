@@ -13,6 +13,8 @@ from yieldtrade.cli.main import cli
 
 CUSTODIES = """pool,asset,at,supply,owned,locked,price_usd,debt,guaranteed_usd,short_sizes_usd,short_avg_price
 JLP,SOL,2026-03-02T12:00:00Z,45000,1000,300,100,0,27000,12000,120
+JLP,ETH,2026-03-02T12:00:20Z,45000,0,0,2000,0,0,0,0
+JLP,BTC,2026-03-02T12:00:10Z,45000,0,0,70000,0,0,0,0
 JLP,USDC,2026-03-02T12:00:00Z,45000,80000,0,0.999,5000,0,0,0
 """
 MINT = ("--set", "JLP.swap.add_remove_bps=10", "--set", "JLP.swap.tax_bps=50")
@@ -88,7 +90,7 @@ def test_stored_custodies_give_the_exact_pool(run, tmp_path):
     file.write_text(CUSTODIES, "utf-8")
     run("load", str(file))
     found = record(run("pool", "JLP", "--json"))
-    assert found["as_of"] == "2026-03-02T12:00:00Z"
+    assert found["as_of"] == "2026-03-02T12:00:20Z"
     assert (found["basis"], found["approximate"]) == ("custodies", False)
     assert found["virtual_price_usd"] == pytest.approx(4)
     assert found["stable_share"] == pytest.approx(100 / 180)
@@ -118,8 +120,13 @@ def test_the_fees_of_a_trade(run):
     assert opened["total_bps_onchain"] == 14
     assert closed["event"] == "close"
     assert found["borrow_hourly_usd"] == pytest.approx(1e5 * (0.1 + 0.25 * 0.0519 / 0.8) / 8_760)
-    page = run("pool", "JLP", "--trade", "SOL", "long", "1000", "--collateral", "100", "--table").stdout
-    assert "liquidated at" in page
+    margin = ("--trade", "SOL", "long", "1000", "--collateral", "100", "--table")
+    assert "liquidated by a move of" in run("pool", "JLP", *margin).stdout
+    assert "liquidated at" in run("pool", "JLP", *margin, "--price", "84").stdout
+    thin = ("--trade", "SOL", "long", "100000", "--collateral", "200", "--json")
+    assert record(run("pool", "JLP", *thin))["liquidatable_now"] is True
+    one = json.loads(run("pool", "JLP", *thin[:4], "--columns", "total_usd", "--json").stdout)
+    assert [row["total_usd"] > 0 for row in one] == [True, True]
     lines = run("pool", "JLP", "--trade", "SOL", "short", "1000").stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == ["event", "open", "close"]
 
@@ -159,10 +166,14 @@ def test_drift_of_a_weight_series(run, tmp_path):
 
 
 def test_old_figures_warn_and_can_be_refused(run, fails):
-    """In November 2024 the last utilisations are of August."""
-    done = run("pool", "JLP", "--as-of", "2024-11-25")
-    assert "warning: JLP: the last known utilisations: 2024-08-28, 89.0 days before" in done.stderr
-    assert "more than --max-age 30" in fails("pool", "JLP", "--as-of", "2024-11-25", "--max-age", "30")
+    """In mid September 2024 the last utilisations are of August; today everything bundled is old."""
+    done = run("pool", "JLP", "--as-of", "2024-09-17")
+    assert "warning: JLP: the last known utilisations: 2024-08-28, 20.0 days before" in done.stderr
+    for command in (("pool", "JLP"), ("pool", "JLP", "--trade", "SOL", "long", "5")):
+        assert "more than --max-age 15" in fails(*command, "--as-of", "2024-09-17", "--max-age", "15")
+    loan = ("loan", "--collateral", "1", "--debt", "1")
+    for command in (("pool", "JLP"), loan):
+        assert "days old, more than --max-age 30" in fails(*command, "--max-age", "30")
 
 
 @pytest.mark.parametrize(
@@ -195,8 +206,34 @@ def test_bad_input_is_one_clear_line(fails, arguments, message):
     assert message in fails(*arguments)
 
 
+def test_prices_of_different_days_are_not_compared(run):
+    """The last market price is of December, the state of February: shares are told, a verdict is not."""
+    found = record(run("pool", "JLP", "--deposit", "USDC", "50000", *MINT, "--json"))
+    assert found["shares"] > 0
+    assert (found["better"], found["gain_usd"]) == (None, None)
+    assert (found["approximate"], found["dates"]["AUM"]) == (True, "2026-02-27T00:00:00Z")
+
+
+def test_an_old_state_lends_its_weights_to_no_later_day(run):
+    """On 2026-02-20 the last weights were of 2024: targets and open positions of the day stand in, and are said to."""
+    found = record(run("pool", "JLP", "--as-of", "2026-02-20", "--json"))
+    assert found["basis"] == "exposures"
+    assert found["stable_share"] == pytest.approx(0.32, abs=0.02)
+    assert {line["in_band"] for line in found["assets"]} == {None}
+    assert any("target weights stand in" in line for line in found["notes"])
+
+
+def test_a_measured_borrow_rate_counts_before_an_old_utilisation(run):
+    """In October 2025 the hourly rate of SOL is measured: the last day's, not that of a utilisation of 2024."""
+    found = record(run("pool", "JLP", "--trade", "SOL", "long", "100000", "--as-of", "2025-10-15", "--json"))
+    assert found["borrow_hourly_usd"] == pytest.approx(1e5 * 1.8e-5, rel=0.01)
+    assert any("borrow rates as last measured: SOL" in line for line in found["notes"])
+
+
 def test_one_question_at_a_time(run):
-    """Two of them are a usage error."""
+    """Two of them are a usage error, and so is an option that the question has no use for."""
+    for options in (("--price", "5"), ("--collateral", "5"), ("--imbalance", "5", "--weekly")):
+        assert "go" in run("pool", "JLP", *options, code=2).stderr
     done = run("pool", "JLP", "--weekly", "--trade", "SOL", "long", "5", code=2)
     assert "choose one of --trade, --deposit, --weekly and --drift" in done.stderr
 
@@ -218,6 +255,8 @@ def test_the_documented_loan(run):
         )
     )
     assert (found["ltv"], found["state"]) == (pytest.approx(0.9), "open")
+    assert (found["pool"], found["virtual_price_source"]) == ("JLP", "given by the user")
+    assert {"loans.max_ltv", "loans.liquidation_ltv"} <= {term["name"] for term in found["terms"]}
     assert found["liquidation_price_usd"] == pytest.approx(3.789474, abs=5e-7)
     assert found["carry_years"] == pytest.approx(0.676, abs=5e-4)
     assert found["safety_buffer"] == pytest.approx(0.031)
@@ -274,5 +313,9 @@ def test_terms_without_a_buffer_are_warned_of(run):
     terms = ("--set", "JLP.loans.liquidation_fee=0.2", "--move", "1%")
     done = run("loan", "--collateral", "2500", "--debt", "1000", *terms, "--json")
     assert "the terms leave no safety buffer" in done.stderr
+    twice = record(
+        run("loan", "--collateral", "2500", "--debt", "1000", "--move", "3%", "--move", "3%", "--json")
+    )
+    assert [(fall["label"], fall["origin"]) for fall in twice["falls"]] == [("3%", "given")]
     assert record(done)["safety_buffer"] == pytest.approx(-0.14)
     assert record(done)["falls"][0]["label"] == "1%"

@@ -124,6 +124,16 @@ def test_what_a_reader_must_know_of_the_state_is_said():
         "more SOL is locked than owned: nothing of it counts as free",
         "USDC trades below 1 and counts as 1 in the AUM, as the program does",
     )
+    # nothing of the coin is free, so it moves with the shorts alone, 12,000*100/120, and no share is claimed
+    assert found.assets[0].delta_usd == pytest.approx(10_000)
+    assert (found.stable_share, found.assets[0].tokens_per_share) == (None, None)
+    assert found.delta_share == pytest.approx(10_000 / found.aum_usd)
+    floored = overview(custodies=(SOL._replace(short_sizes_usd=500_000, short_avg_price=200), USDC))
+    assert (floored.assets[0].value_usd, floored.assets[0].delta_usd, floored.stable_share) == (
+        0.0,
+        0.0,
+        None,
+    )
     sharesless = overview(custodies=(SOL._replace(supply=0), USDC._replace(supply=0)))
     assert (sharesless.virtual_price_usd, sharesless.supply, sharesless.assets[0].tokens_per_share) == (
         None,

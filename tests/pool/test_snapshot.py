@@ -12,7 +12,7 @@ from yieldtrade.pool.composition import aum, stable_share, usd_leg, virtual_pric
 from yieldtrade.pool.parameters import parameters_at
 from yieldtrade.pool.snapshot import pool_picture
 
-WEIGHTS = {"sol_weight": {"2026-02-27": 0.6}, "usdc_weight": {"2026-02-27": 0.6}}
+WEIGHTS = {"sol_weight": {"2026-02-27": 0.501}, "usdc_weight": {"2026-02-27": 0.501}}
 USED = {"sol_utilisation": {"2026-02-27": 0.25}, "usdc_utilisation": {"2026-02-27": 0.1}}
 POSITIONS = {
     "sol_guaranteed_usd": {"2026-02-26": 30.0},
@@ -46,7 +46,7 @@ def test_custodies_that_contradict_or_miss_are_told():
     ):
         picture(custodies=(SOL, USDC._replace(supply=44_000)))
     assert picture(custodies=(SOL,)).notes == (
-        "no custody of USDC is stored: AUM, weights and virtual price leave it out",
+        "no custody of USDC is stored: AUM and weights leave it out, and no virtual price is taken from them",
     )
     with pytest.raises(MarketDefinitionError, match=r"custodies.ETH.stable"):
         picture(custodies=(SOL._replace(asset="ETH"),))
@@ -61,7 +61,7 @@ def test_weights_and_an_aum_make_a_state_in_usd():
     assert stable_share(found.state) == pytest.approx(0.5)
     assert not found.state.supply
     assert [line.split(":")[0] for line in found.notes[1:]] == [
-        "no supply of shares is known near that day, so neither is the virtual price",
+        "neither supply nor virtual price are known near that day",
         "open positions are not known",
     ]
 
@@ -88,16 +88,45 @@ def test_open_positions_near_the_weights_give_the_dollar_leg():
     assert picture(series={**AUM, **WEIGHTS, **USED, **far}).basis == "utilisations"
 
 
-def test_supply_comes_from_an_aum_and_a_price_of_one_day():
-    """990/3.3 = 300 shares of the 25th stand for the 27th; those of months ago for nothing."""
+def test_the_virtual_price_is_never_made_of_two_days():
+    """The last published price stands, 3.3 of the 25th, whatever the AUM of the 27th; one of months ago does not."""
     near = picture(series={**AUM, **WEIGHTS, "nav_price_usd": {"2026-02-25": 3.3}})
-    assert near.state.supply == pytest.approx(300)
-    assert virtual_price(near.state) == pytest.approx(1_000 / 300)
-    assert "supply of 2026-02-25" in near.notes[0]
-    old = picture(series={**AUM, **WEIGHTS, "supply": {"2025-11-01": 250.0}})
+    assert virtual_price(near.state) == pytest.approx(3.3)
+    assert near.price_at == AT - timedelta(days=4)
+    assert "the virtual price is the one published on 2026-02-25" in near.notes
+    old = picture(series={**AUM, **WEIGHTS, "nav_price_usd": {"2026-02-20": 3.3}})
     assert old.supply is None
-    published = picture(series={**AUM, **WEIGHTS, "supply": {"2026-02-27": 250.0}})
-    assert published.state.supply == 250
+    # a published supply counts on its own day only
+    assert picture(series={**AUM, **WEIGHTS, "supply": {"2026-02-27": 250.0}}).state.supply == 250
+    assert picture(series={**AUM, **WEIGHTS, "supply": {"2026-02-26": 250.0}}).supply is None
+
+
+def test_weights_of_another_time_give_way_to_the_targets():
+    """Two months before the AUM they say nothing of it; nor do weights that leave an asset out."""
+    old = {name: {"2025-12-20": value} for name, days in WEIGHTS.items() for value in days.values()}
+    found = picture(series={**AUM, **old, **USED})
+    assert found.targets_stand_in
+    assert weights(found.state) == {"SOL": pytest.approx(0.5), "USDC": pytest.approx(0.5)}
+    assert found.weights_at == AT - timedelta(days=2)
+    assert "no weights near that day are known: the target weights stand in for them" in found.notes
+    assert picture(series={**AUM, "sol_weight": {"2026-02-27": 0.47}}).targets_stand_in
+
+
+def test_utilisation_of_another_time_is_left_out():
+    """Utilisations of two months before the weights."""
+    old = {name: {"2025-12-20": value} for name, days in USED.items() for value in days.values()}
+    assert picture(series={**AUM, **WEIGHTS, **old}).basis == "weights"
+
+
+def test_newer_figures_count_before_older_custodies():
+    """Custodies of 1 March against an AUM of 20 March; within three days they stand."""
+    for day, basis in (("2026-03-20", "weights"), ("2026-03-03", "custodies")):
+        found = picture(at=AT + timedelta(days=30), custodies=(SOL, USDC), series={"aum_usd": {day: 900.0}})
+        assert found.basis == basis
+    newer = picture(
+        at=AT + timedelta(days=30), custodies=(SOL, USDC), series={"aum_usd": {"2026-03-20": 900.0}}
+    )
+    assert newer.notes[0] == "the stored custodies, of 2026-03-01, are older than what else is known"
 
 
 def test_the_latest_of_several_weights_counts():
@@ -117,6 +146,7 @@ def test_the_public_tvl_stands_in_for_the_aum_and_is_said_to():
 
 @pytest.mark.parametrize("series", [{}, AUM, WEIGHTS])
 def test_nothing_stored_says_what_to_load(series):
-    """An AUM without weights, or weights without an AUM, make no state."""
+    """An AUM without weights and targets, or weights without an AUM, make no state."""
+    terms = {"target_weights.SOL": None, "target_weights.USDC": None}
     with pytest.raises(MissingDataError, match="load a table custody_state with `yieldtrade load FILE`"):
-        picture(series=series)
+        picture(series=series, terms=terms)

@@ -19,7 +19,8 @@ from yieldtrade.cli.options import (
     told_moment,
     warn,
 )
-from yieldtrade.cli.pool import shown_overview, state_view
+from yieldtrade.cli.pool import Age, StaleDataError, shown_overview, state_view
+from yieldtrade.conventions import iso
 from yieldtrade.errors import MissingDataError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from yieldtrade.market import MarketView
     from yieldtrade.pool.loan_quote import LabelledMove
     from yieldtrade.pool.moves import MoveSide
+    from yieldtrade.pool.overview import PoolOverview
     from yieldtrade.pool.parameters import PoolParameters
 
 LEVELS = (0.95, 0.99, 0.999, 0.9999, 0.99999)
@@ -97,6 +99,7 @@ STRESS = (0.0, -0.05, -0.10, -0.15, -0.20, -0.30, -0.40, -0.50)
 @click.option(
     "--assume-recommended", is_flag=True, help="Also use terms that were only recommended, and say which."
 )
+@click.option("--max-age", type=NUMBER, metavar="DAYS", help="Refuse a state of the pool older than this.")
 @set_option
 @store_options
 @output_options
@@ -114,6 +117,7 @@ def loan(
     fees: tuple[float, ...],
     stress: tuple[float, ...],
     assume_recommended: bool,
+    max_age: float | None,
     settings: tuple[str, ...],
     db: str | None,
     as_of: datetime | None,
@@ -129,13 +133,14 @@ def loan(
     from yieldtrade.pool.parameters import parameters_at
     from yieldtrade.pool.state import JlpLoan
     from yieldtrade.report.loan_report import CARD, to_record, write_loan
+    from yieldtrade.report.pool_report import header, parameter_record
 
     with opened(db) as store:
         view = stated(state_view(store, pool_id, as_of), settings)
         note(told_moment(view, as_of))
         pool = view.pool(pool_id)
         params = parameters_at(pool, view.as_of, assume_recommended=assume_recommended)
-        value, exposures = _share(view, params, virtual_price)
+        found, value, exposures = _share(view, params, virtual_price, Age(max_age, as_of))
     if params.recommended:
         note(f"recommended only, assumed here: {', '.join(params.recommended)}")
     quote = loan_quote(
@@ -143,7 +148,7 @@ def loan(
         value,
         params.loans(),
         exposures=exposures,
-        moves=_falls(moves, prices, params, **measure),
+        moves=_falls(moves, prices, params, as_of=as_of, **measure),
         compared=(*known_terms(pool), *compared),
         fees=fees,
         stress=stress,
@@ -152,7 +157,16 @@ def loan(
     )
     if not quote.own.is_sound:
         warn("the terms leave no safety buffer: debt and fee exceed the collateral at the trigger already")
-    record = to_record(quote)
+    price_at = as_of or view.as_of if virtual_price is not None or found is None else found.picture.price_at
+    record = {
+        **header(view, params, found),
+        "virtual_price_source": "given by the user" if virtual_price is not None else "the pool's state",
+        "virtual_price_at": iso(price_at),
+        "terms": [
+            parameter_record(p) for p in params.terms.parameters.values() if p.name.startswith("loans.")
+        ],
+        **to_record(quote),
+    }
     if output.for_a_person:
         write_loan(record, sys.stdout)
     else:
@@ -160,18 +174,18 @@ def loan(
 
 
 def _share(
-    view: MarketView, params: PoolParameters, virtual_price: float | None
-) -> tuple[float, dict[str, float]]:
-    """Return the value of a share and what of it moves with each coin."""
+    view: MarketView, params: PoolParameters, virtual_price: float | None, limit: Age
+) -> tuple[PoolOverview | None, float, dict[str, float]]:
+    """Return the pool where it is known, the value of a share, and what of it moves with each coin."""
     from yieldtrade.pool.overview import asset_exposures
 
     try:
-        found = shown_overview(view, params)
+        found = shown_overview(view, params, limit=limit)
     except MissingDataError as error:
-        if virtual_price is None:
+        if virtual_price is None or isinstance(error, StaleDataError):
             raise
         note(f"{error}; so the moves of single coins are not known")
-        return virtual_price, {}
+        return None, virtual_price, {}
     for line in found.notes:
         note(line)
     value = found.virtual_price_usd if virtual_price is None else virtual_price
@@ -179,7 +193,7 @@ def _share(
         raise MissingDataError(
             f"the virtual price of {found.pool_id} is not known by then; give --virtual-price"
         )
-    return value, asset_exposures(found)
+    return found, value, asset_exposures(found)
 
 
 def _falls(
@@ -188,17 +202,17 @@ def _falls(
     """Return the falls stated, else those measured, else those published."""
     from yieldtrade.pool.loan_quote import LabelledMove, measured_moves, published_moves
 
-    stated_moves = tuple(LabelledMove(f"{move:.6%}".rstrip("0%").rstrip(".") + "%", move) for move in given)
+    stated_moves = tuple(LabelledMove(f"{100 * move:.10g}%", move) for move in dict.fromkeys(given))
     if prices is None:
         return stated_moves or published_moves(params)
     from yieldtrade.sources.number_series import read_series_file
 
-    series = read_series_file(prices, ["price"])
+    series = read_series_file(prices, ["price"], until=measure["as_of"])
     measured = measured_moves(
         series.values["price"],
         series.seconds,
-        measure["horizons"],
-        measure["levels"],
+        tuple(dict.fromkeys(measure["horizons"])),
+        tuple(dict.fromkeys(measure["levels"])),
         side=cast("MoveSide", measure["side"]),
         interval=measure["interval"],
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
@@ -21,7 +21,7 @@ from yieldtrade.cli.options import (
     warn,
 )
 from yieldtrade.conventions import iso
-from yieldtrade.errors import MissingDataError
+from yieldtrade.errors import DataError, MarketDefinitionError, MissingDataError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -45,6 +45,20 @@ SHOWN_PARAMETERS = (
     "loans.liquidation_ltv",
     "loans.liquidation_fee",
 )
+
+
+class Age(NamedTuple):
+    """The oldest that a figure may be, days, and the moment asked for, from which it counts; now where None."""
+
+    max_age: float | None
+    as_of: datetime | None
+
+
+NO_LIMIT = Age(None, None)
+
+
+class StaleDataError(MissingDataError):
+    """What is stored is older than the user allows."""
 
 
 @click.command(
@@ -123,24 +137,28 @@ def pool(
 
     if sum(bool(part) for part in (trade, deposit, weekly, drift)) > 1:
         raise click.UsageError("choose one of --trade, --deposit, --weekly and --drift")
-    if drift is not None:
-        output.write([_drift_record(drift, **band)], _columns("DRIFT"), alone=True)
-        return
+    if trade is None and (collateral is not None or imbalance):
+        raise click.UsageError("--imbalance and --collateral go with --trade")
+    if price is not None and trade is None and deposit is None:
+        raise click.UsageError("--price goes with --trade or --deposit")
     with opened(db) as store:
         view = stated(state_view(store, pool_id, as_of), settings)
         note(told_moment(view, as_of))
+        if drift is not None:
+            output.write([_drift_record(drift, as_of, **band)], _columns("DRIFT"), alone=True)
+            return
         if weekly:
             _write_weeks(view, pool_id, output)
             return
         params = parameters_at(view.pool(pool_id), view.as_of, assume_recommended=assume_recommended)
         if trade is not None:
             given = {"imbalance_usd": imbalance, "collateral_usd": collateral, "price": price}
-            _write_trade(view, params, trade, given, output)
+            _write_trade(view, params, trade, given, output, Age(max_age, as_of))
             return
-        found = shown_overview(view, params, market_price, max_age)
+        found = shown_overview(view, params, market_price, Age(max_age, as_of))
         age = _age(found, view)
     if deposit is not None:
-        _write_mint(found, deposit, price, output)
+        _write_mint(found, deposit, price, age, output)
     else:
         _write_pool(found, age, output)
 
@@ -149,19 +167,24 @@ def shown_overview(
     view: MarketView,
     params: PoolParameters,
     market_price: float | None = None,
-    max_age: float | None = None,
+    limit: Age = NO_LIMIT,
 ) -> PoolOverview:
     """Return the pool; tell what of it is old, refuse what is older than allowed."""
     from yieldtrade.pool.overview import pool_overview
 
     found = pool_overview(view, params.owner, params, market_price=market_price)
-    age = _age(found, view)
     name, at = min(found.picture.dates.items(), key=lambda dated: dated[1])
-    told = f"{found.pool_id}: the last known {name}: {iso(at)[:10]}, {age:.1f} days before"
-    if max_age is not None and age > max_age:
-        raise MissingDataError(f"{told}, more than --max-age {max_age:g}; load a newer state (custody_state)")
-    if age > STALE_DAYS:
-        warn(told)
+    # without a moment asked for, a figure is as old as it is today
+    age = age_days(at, limit.as_of)
+    if limit.max_age is not None and age > limit.max_age:
+        raise StaleDataError(
+            f"{found.pool_id}: the last known {name}: {iso(at)[:10]}, {age:.1f} days old, more than --max-age "
+            f"{limit.max_age:g}; load a newer state (custody_state)"
+        )
+    for part, moment in found.picture.dates.items():
+        if age_days(moment, view.as_of) > STALE_DAYS:
+            days = age_days(moment, view.as_of)
+            warn(f"{found.pool_id}: the last known {part}: {iso(moment)[:10]}, {days:.1f} days before")
     return found
 
 
@@ -209,40 +232,48 @@ def _write_trade(
     trade: tuple[str, str, float],
     given: dict[str, Any],
     output: Output,
+    limit: Age,
 ) -> None:
     from yieldtrade.pool.trade import trade_quote
-    from yieldtrade.report.pool_report import trade_record, write_trade
+    from yieldtrade.report.pool_report import header, trade_record, write_trade
 
     market, side, size = trade
+    found = None
     try:
-        found = shown_overview(view, params)
-        assets, notes = found.assets, found.notes
-    except MissingDataError as error:
+        found = shown_overview(view, params, limit=limit)
+    except StaleDataError:
+        raise
+    except (MissingDataError, DataError, MarketDefinitionError) as error:
         # fees need the parameters alone
-        assets, notes = (), (f"{error}; so the cost of borrowing is not known",)
-    for line in notes:
+        note(f"{error}; so the cost of borrowing is not known")
+    for line in found.notes if found else ():
         note(line)
+    market = _asset(params, market)
+    if found is not None and found.picture.is_exact and given["price"] is None:
+        given["price"] = next((float(c.price) for c in found.picture.state if c.asset == market), None)
     quote = trade_quote(
-        params, _asset(params, market), cast("PositionSide", side), size, assets=assets, **given
+        params, market, cast("PositionSide", side), size, assets=found.assets if found else (), **given
     )
-    record = trade_record(quote)
+    record = {**header(view, params, found), **trade_record(quote)}
     if output.for_a_person:
         write_trade(record, sys.stdout)
+    elif output.form in ("json", "jsonl") and output.columns is None:
+        output.write([record], _columns("TRADE"), alone=True)
     else:
-        output.write(
-            [record] if output.form in ("json", "jsonl") else record["events"], _columns("TRADE"), alone=True
-        )
+        output.write(record["events"], _columns("TRADE"))
 
 
-def _write_mint(found: PoolOverview, deposit: tuple[str, float], price: float | None, output: Output) -> None:
+def _write_mint(
+    found: PoolOverview, deposit: tuple[str, float], price: float | None, age: float, output: Output
+) -> None:
     from yieldtrade.pool.entry import entry_quote
-    from yieldtrade.report.pool_report import MINT, mint_record, write_mint
+    from yieldtrade.report.pool_report import MINT, header, mint_record, write_mint
 
     asset, amount = deposit
     quote = entry_quote(found, _asset(found.params, asset), amount, price=price)
     for line in (*found.notes, *quote.notes):
         note(line)
-    record = mint_record(quote)
+    record = {**header(None, found.params, found), **mint_record(quote), "state_age_days": age}
     if output.for_a_person:
         write_mint(record, sys.stdout)
     else:
@@ -255,12 +286,12 @@ def _asset(params: PoolParameters, name: str) -> str:
     return written.get(name.casefold(), name)
 
 
-def _drift_record(path: str, **band: Any) -> dict[str, Any]:
+def _drift_record(path: str, as_of: datetime | None, **band: Any) -> dict[str, Any]:
     from yieldtrade.pool.bands import band_episodes, episode_statistics, observed_seconds
     from yieldtrade.report.pool_report import drift_record
     from yieldtrade.sources.number_series import read_series_file
 
-    found = read_series_file(path, ["weight"], ["target"])
+    found = read_series_file(path, ["weight"], ["target"], until=as_of)
     target = found.values.get("target", band["target"])
     if target is None:
         raise click.UsageError(f"{path} has no column target; give --target")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from yieldtrade.elementwise import checked, positive
-from yieldtrade.errors import CapacityError, MissingDataError
+from yieldtrade.errors import CapacityError, DomainError, MissingDataError
 from yieldtrade.pool.minting import cheapest_entry, mint_jlp
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def entry_quote(
     market = overview.market_price.value if overview.market_price else None
     bought = minted.usd / market if market else None
     ranked = cheapest_entry(picture.state, minted.usd, params, initial_price=1.0)
-    better, gain = _better(shares, bought, overview.virtual_price_usd)
+    # prices of different days tell nothing of each other
+    comparable = overview.premium is not None
+    better, gain = _better(shares, bought if comparable else None, overview.virtual_price_usd)
     return EntryQuote(
         asset=asset,
         amount=amount,
@@ -106,6 +108,10 @@ def entry_quote(
 
 def _price(overview: PoolOverview, asset: str, price: float | None) -> float:
     custody = overview.picture.state.custody(asset)
+    if price is not None and overview.picture.is_exact:
+        raise DomainError(
+            f"price = {price!r}: the stored custody of {asset} has its own, {float(custody.price):g}; leave it out"
+        )
     if price is not None:
         return float(checked("price", price, positive("price")))
     if overview.picture.is_exact:
@@ -130,7 +136,7 @@ def _notes(overview: PoolOverview) -> list[str]:
         notes.append("no market price is known: give --market-price to compare")
     elif overview.premium is None:
         at = overview.market_price.at.date()
-        notes.append(f"the market price is of {at}, another day than the state: the comparison mixes them")
+        notes.append(f"the market price is of {at}, another day than the state: nothing is compared")
     if not overview.picture.is_exact:
         notes.append("the state is approximate, so are the fee and the shares")
     return notes

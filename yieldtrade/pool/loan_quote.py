@@ -33,6 +33,7 @@ class LabelledMove(NamedTuple):
 
     label: str
     move: float
+    origin: str = "given"
     measured: MovePercentile | None = None
     scaled: float | None = None
 
@@ -137,7 +138,7 @@ def known_terms(pool: Pool) -> tuple[tuple[float, float], ...]:
 def published_moves(params: PoolParameters) -> tuple[LabelledMove, ...]:
     """Return the published percentiles of a share's price moves, the slower ones first; none before their date."""
     names = [name for name in params.terms.parameters if name.startswith(PUBLISHED)]
-    found = [LabelledMove(_words(name), params.number(name)) for name in names]
+    found = [LabelledMove(_words(name), params.number(name), "published") for name in names]
     return tuple(sorted(found, key=lambda move: (move.label.split()[0] != "5min", move.move)))
 
 
@@ -187,6 +188,7 @@ def measured_moves(
         LabelledMove(
             f"{horizon:g}s p{100 * found.q:.10g}",
             found.move,
+            "measured",
             found,
             None if horizon == shortest else scale_move(base.move, shortest, horizon),
         )

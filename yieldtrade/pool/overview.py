@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from yieldtrade.conventions import iso
 from yieldtrade.elementwise import checked, positive
 from yieldtrade.errors import MarketDefinitionError
-from yieldtrade.pool.borrowing import borrow_rate, utilisation
+from yieldtrade.pool.borrowing import HOURS_PER_YEAR, BorrowRate, borrow_rate, utilisation
 from yieldtrade.pool.composition import (
+    AssetPart,
     Composition,
     asset_deltas,
     composition,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from yieldtrade.market import MarketView, OfficialYield
-    from yieldtrade.pool.borrowing import BorrowRate
     from yieldtrade.pool.parameters import PoolParameters
     from yieldtrade.pool.state import CustodyState
 
@@ -137,11 +137,13 @@ def pool_overview(
     share, low, high = _dollars(picture, whole, params)
     market = _market_price(view, pool_id, market_price)
     published = last_figure(view, pool_id, "nav_price_usd")
+    rates = _measured_rates(view, pool_id, picture)
+    assets = tuple(_assets(picture, whole, params, rates))
     return PoolOverview(
         pool_id=pool_id,
         picture=picture,
         params=params,
-        assets=tuple(_assets(picture, whole, params)),
+        assets=assets,
         aum_usd=whole.aum_usd,
         market_value_usd=whole.marked_to_market_usd,
         aum_limit_usd=limit,
@@ -155,10 +157,23 @@ def pool_overview(
         stable_share=share,
         stable_share_low=low,
         stable_share_high=high,
-        delta_share=None if share is None else delta_share(share),
+        delta_share=_delta_share(share, assets),
         official=view.official_yield(pool_id),
-        notes=(*picture.notes, *map(_told, whole.flags), *_recommended(params)),
+        notes=(
+            *picture.notes,
+            *map(_told, whole.flags),
+            *([f"borrow rates as last measured: {', '.join(rates)}"] if rates else []),
+            *_recommended(params),
+        ),
     )
+
+
+def _delta_share(share: float | None, assets: Iterable[AssetLine]) -> float | None:
+    """Return what is not dollars; where that is not known, what moves with the coins one by one."""
+    if share is not None:
+        return float(delta_share(share))
+    shares = [line.delta_share for line in assets if line.delta_share is not None]
+    return sum(shares) if shares else None
 
 
 def _bounds(picture: PoolPicture, whole: Composition, params: PoolParameters) -> PriceBounds | None:
@@ -180,14 +195,19 @@ def _told(flag: str) -> str:
     }.get(kind, "the pool is worth nothing")
 
 
-def _assets(picture: PoolPicture, whole: Composition, params: PoolParameters) -> Iterable[AssetLine]:
+def _assets(
+    picture: PoolPicture, whole: Composition, params: PoolParameters, rates: Mapping[str, BorrowRate]
+) -> Iterable[AssetLine]:
     state = picture.state
-    betas: Mapping[str, float] = asset_deltas(state) if state.supply and picture.is_exact else {}
+    betas: Mapping[str, float] = {}
+    if state.supply and picture.is_exact and not _floor_binds(whole):
+        betas = asset_deltas(state)
     for custody in state:
         part = whole.parts[custody.asset]
         used = _utilisation(picture, custody)
-        rate = _borrow_rate(custody.asset, used, params)
-        delta = _delta_usd(custody)
+        rate = rates.get(custody.asset) or _borrow_rate(custody.asset, used, params)
+        delta = _delta_usd(custody, part)
+        known = None if picture.targets_stand_in else part.target
         yield AssetLine(
             asset=custody.asset,
             is_stable=custody.is_stable,
@@ -195,8 +215,8 @@ def _assets(picture: PoolPicture, whole: Composition, params: PoolParameters) ->
             market_value_usd=part.value.marked_to_market_usd,
             weight=part.weight,
             target_weight=part.target,
-            deviation=part.deviation,
-            in_band=_in_band(part.weight, part.target, params),
+            deviation=None if known is None else part.deviation,
+            in_band=_in_band(part.weight, known, params),
             utilisation=used,
             borrow_apr=rate.apr if rate else None,
             borrow_hourly=rate.hourly if rate else None,
@@ -206,8 +226,28 @@ def _assets(picture: PoolPicture, whole: Composition, params: PoolParameters) ->
         )
 
 
-def _delta_usd(custody: CustodyState) -> float:
-    return float(price_leg(PoolState(custodies=(custody,), supply=1.0)))
+def _delta_usd(custody: CustodyState, part: AssetPart) -> float:
+    """Return what moves with a coin's price: nothing under the floor, nothing of a free part that is clamped."""
+    if part.value.floored:
+        return 0.0
+    frozen = replace(custody, locked=min(custody.locked, custody.owned + custody.debt))
+    return float(price_leg(PoolState(custodies=(frozen,), supply=1.0)))
+
+
+def _floor_binds(whole: Composition) -> bool:
+    return any(part.value.clamped or part.value.floored for part in whole.parts.values())
+
+
+def _measured_rates(view: MarketView, pool_id: str, picture: PoolPicture) -> dict[str, BorrowRate]:
+    """Return the borrow rates measured near the view's moment and after the utilisation known."""
+    found = {}
+    for custody in picture.state:
+        rate = last_figure(view, pool_id, f"{custody.asset.lower()}_borrow_rate_hourly")
+        used = picture.utilisations.get(custody.asset)
+        since = picture.at if picture.is_exact else used.at if used else None
+        if rate and not apart(rate.at, view.as_of) and (since is None or rate.at > since):
+            found[custody.asset] = BorrowRate(rate.value, rate.value * HOURS_PER_YEAR)
+    return found
 
 
 def _utilisation(picture: PoolPicture, custody: CustodyState) -> float | None:
@@ -239,11 +279,16 @@ def _dollars(
 ) -> tuple[float | None, float | None, float | None]:
     """Return the dollar share and, where figures leave it open, its range."""
     state = picture.state
+    if picture.is_exact and _floor_binds(whole):
+        # S + D falls short of the AUM under a floor, so S/AUM is no share of it
+        return None, None, None
     if picture.basis in ("custodies", "exposures") or not picture.utilisations:
         return whole.stable_share, None, None
+    if any(custody.asset not in picture.utilisations for custody in state):
+        return None, None, None
     split = (
         [custody_aum(custody).aum_usd for custody in state],
-        [picture.utilisations[c.asset].value if c.asset in picture.utilisations else 0.0 for c in state],
+        [picture.utilisations[custody.asset].value for custody in state],
         [custody.is_stable for custody in state],
     )
     low = float(stable_share_by_utilisation(*split))
@@ -284,4 +329,5 @@ def asset_exposures(overview: PoolOverview) -> dict[str, float]:
     }
     if overview.picture.basis != "utilisations" or overview.delta_share is None:
         return found
-    return {**found, "shorts": overview.delta_share - sum(found.values())}
+    rest = overview.delta_share - sum(found.values())
+    return {**found, "shorts": rest} if overview.stable_share is not None else found

@@ -25,6 +25,10 @@ Basis: TypeAlias = Literal["custodies", "exposures", "utilisations", "weights"]
 
 # Figures further apart than this are not put together: the market has moved, shares were minted and burnt.
 APART_DAYS = 3.0
+# Weights and utilisations move more slowly.
+WEIGHTS_APART_DAYS = 31.0
+# Published weights are rounded: a table whose sum is further from 1 than this lacks an asset.
+SUM_SLACK = 0.01
 
 
 class Dated(NamedTuple):
@@ -48,6 +52,8 @@ class PoolPicture:
         positions, ``utilisations``, or nothing.
     aum, supply, weights_at, exposures_at, utilisations
         The figures behind an approximate state; None (empty) where unknown or exact.
+    targets_stand_in
+        No weights near the AUM's day are known, and the target weights of that time stand in for them.
     notes
         What a reader must know of the figures.
     """
@@ -59,6 +65,7 @@ class PoolPicture:
     weights_at: datetime | None = None
     exposures_at: datetime | None = None
     utilisations: Mapping[str, Dated]
+    targets_stand_in: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -67,7 +74,7 @@ class PoolPicture:
         used = next((figure.at for figure in self.utilisations.values()), None)
         found = {
             "AUM": self.aum and self.aum.at,
-            "weights": self.weights_at,
+            ("target weights" if self.targets_stand_in else "weights"): self.weights_at,
             "utilisations": used,
             "open positions": self.exposures_at,
             "supply": self.supply and self.supply.at,
@@ -80,6 +87,11 @@ class PoolPicture:
         """Return the moment of the state: that of its custodies or of its AUM."""
         assert self.state.as_of is not None  # noqa: S101 - both ways of making a picture date it
         return self.state.as_of
+
+    @property
+    def price_at(self) -> datetime:
+        """Return the day or moment of the virtual price."""
+        return self.at if self.is_exact or self.supply is None else self.supply.at
 
     @property
     def is_exact(self) -> bool:
@@ -107,7 +119,18 @@ def pool_picture(view: MarketView, pool_id: str, params: PoolParameters) -> Pool
         Stored custodies of one moment contradict each other.
     """
     records = view.custodies(pool_id)
-    return _exact(records, params) if records else _approximate(view, pool_id, params)
+    if not records:
+        return _approximate(view, pool_id, params)
+    exact, aum = _exact(records, params), _aum(view, pool_id)
+    if aum is None or aum.at <= exact.at or not apart(aum.at, exact.at):
+        return exact
+    newer = _approximate(view, pool_id, params)
+    told = f"the stored custodies, of {_day(exact.at)}, are older than what else is known"
+    return replace(newer, notes=(told, *newer.notes))
+
+
+def _aum(view: MarketView, pool_id: str) -> Dated | None:
+    return _latest(last_figure(view, pool_id, name) for name in ("aum_usd", "tvl_usd"))
 
 
 def last_figure(view: MarketView, pool_id: str, series: str) -> Dated | None:
@@ -120,9 +143,9 @@ def last_figure(view: MarketView, pool_id: str, series: str) -> Dated | None:
 
 
 def _exact(records: Iterable[CustodyRecord], params: PoolParameters) -> PoolPicture:
-    records = tuple(records)
+    records = tuple(sorted(records, key=lambda record: record.at, reverse=True))
     first = records[0]
-    supplies = {record.supply for record in records}
+    supplies = {record.supply for record in records if record.at == first.at}
     if len(supplies) > 1:
         raise DataError(
             f"custodies of {first.pool_id} at {iso(first.at)} state several supplies: "
@@ -147,12 +170,14 @@ def _exact(records: Iterable[CustodyRecord], params: PoolParameters) -> PoolPict
     notes = []
     if missing:
         notes.append(
-            f"no custody of {', '.join(missing)} is stored: AUM, weights and virtual price leave it out"
+            f"no custody of {', '.join(missing)} is stored: AUM and weights leave it out, and no virtual price is "
+            "taken from them"
         )
     if not first.supply:
         notes.append("there are no shares, so there is no virtual price")
     return PoolPicture(
-        state=_state(custodies, first.supply, params, first.at),
+        # shares of a pool known in part have no known value
+        state=_state(custodies, 0.0 if missing else first.supply, params, first.at),
         basis="custodies",
         supply=Dated(first.supply, first.at, first.source),
         utilisations={},
@@ -183,8 +208,9 @@ def _retired(params: PoolParameters) -> set[str]:
 
 
 def _approximate(view: MarketView, pool_id: str, params: PoolParameters) -> PoolPicture:
-    aum = _latest(last_figure(view, pool_id, name) for name in ("aum_usd", "tvl_usd"))
-    weights = _weights(view, pool_id, params.assets())
+    aum = _aum(view, pool_id)
+    published = {} if aum is None else _weights(view, pool_id, params.assets(), aum.at)
+    weights = published or ({} if aum is None else _targets(params, aum.at))
     if aum is None or not weights:
         raise MissingDataError(
             f"neither custodies nor an AUM with weights of {pool_id} are known as of {iso(view.as_of)}; "
@@ -192,8 +218,10 @@ def _approximate(view: MarketView, pool_id: str, params: PoolParameters) -> Pool
         )
     weights_at = next(iter(weights.values())).at
     utilisations = _by_asset(view, pool_id, weights, "{}_utilisation")
+    if any(apart(used.at, weights_at, WEIGHTS_APART_DAYS) for used in utilisations.values()):
+        utilisations = {}
     exposures, exposures_at = _exposures(view, pool_id, weights, weights_at)
-    supply = _supply(view, pool_id, aum.at)
+    supply = _supply(view, pool_id, aum)
     custodies = tuple(
         _custody(
             asset,
@@ -214,6 +242,7 @@ def _approximate(view: MarketView, pool_id: str, params: PoolParameters) -> Pool
         weights_at=weights_at,
         exposures_at=exposures_at,
         utilisations=utilisations,
+        targets_stand_in=not published,
     )
     return replace(picture, notes=tuple(_notes(picture)))
 
@@ -229,13 +258,23 @@ def _by_asset(view: MarketView, pool_id: str, assets: Iterable[str], pattern: st
     return {asset: figure for asset, figure in found.items() if figure and last and figure.at == last.at}
 
 
-def _weights(view: MarketView, pool_id: str, assets: Iterable[str]) -> dict[str, Dated]:
-    """Return the last published weights, scaled to sum to 1."""
+def _targets(params: PoolParameters, at: datetime) -> dict[str, Dated]:
+    """Return the target weights of the assets held, as of a moment."""
+    found = params.target_weights()
+    return {asset: Dated(found[asset], at, "target weights") for asset in params.assets() if found.get(asset)}
+
+
+def _weights(view: MarketView, pool_id: str, assets: Iterable[str], near: datetime) -> dict[str, Dated]:
+    """Return the last published weights near a day, scaled to sum to 1; none where an asset is lacking."""
     patterns = ("{}_value_usd", "{}_weight", "week_weight_{}")
     tables = [_by_asset(view, pool_id, assets, pattern) for pattern in patterns]
     latest = max(tables, key=lambda table: max((f.at.timestamp() for f in table.values()), default=0.0))
     total = sum(figure.value for figure in latest.values())
-    return {asset: f._replace(value=f.value / total) for asset, f in latest.items()} if total else {}
+    old = any(apart(figure.at, near, WEIGHTS_APART_DAYS) for figure in latest.values())
+    lacking = latest is not tables[0] and abs(total - 1.0) > SUM_SLACK
+    if old or lacking or not total:
+        return {}
+    return {asset: f._replace(value=f.value / total) for asset, f in latest.items()}
 
 
 class _Exposure(NamedTuple):
@@ -264,19 +303,15 @@ def apart(one: datetime, other: datetime, days: float = APART_DAYS) -> bool:
     return abs((one - other).total_seconds()) > days * DAY_SECONDS
 
 
-def _supply(view: MarketView, pool_id: str, aum_at: datetime) -> Dated | None:
-    """Return the supply: published, or the AUM over the virtual price of one day, near that of the AUM."""
+def _supply(view: MarketView, pool_id: str, aum: Dated) -> Dated | None:
+    """Return the supply: published for the AUM's day, or that at which the last published price holds."""
     published = last_figure(view, pool_id, "supply")
-    price, aum = (view.pool_series(pool_id, name) for name in ("nav_price_usd", "aum_usd"))
-    same = {str(day): value for day, value in zip(aum.days, aum.values, strict=True)}
-    pairs = [(str(day), nav) for day, nav in zip(price.days, price.values, strict=True) if str(day) in same]
-    derived = None
-    if pairs:
-        day, nav = pairs[-1]
-        at = datetime.fromisoformat(day).replace(tzinfo=UTC)
-        derived = Dated(float(same[day] / nav), at, "aum_usd / nav_price_usd")
-    last = _latest((published, derived))
-    return None if last is None or apart(last.at, aum_at) else last
+    if published is not None and published.at == aum.at:
+        return published
+    price = last_figure(view, pool_id, "nav_price_usd")
+    if price is None or apart(price.at, aum.at):
+        return None
+    return Dated(aum.value / price.value, price.at, "AUM over the published price")
 
 
 def _custody(
@@ -315,8 +350,12 @@ def _notes(picture: PoolPicture) -> Iterable[str]:
     yield f"no custodies are stored: the state is put together from {known}"
     if aum and aum.source == "tvl_usd":
         yield "the AUM is the public TVL, whose faults the sources of the history describe"
+    if picture.targets_stand_in:
+        yield "no weights near that day are known: the target weights stand in for them"
     if picture.supply is None:
-        yield "no supply of shares is known near that day, so neither is the virtual price"
+        yield "neither supply nor virtual price are known near that day"
+    elif picture.supply.source != "supply":
+        yield f"the virtual price is the one published on {_day(picture.supply.at)}"
     if picture.basis == "utilisations":
         yield "shorts are not known by asset: they count in the total delta and in no asset's"
     if picture.basis == "weights":

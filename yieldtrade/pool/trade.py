@@ -31,6 +31,13 @@ class EventFee(NamedTuple):
     total_bps_onchain: int | None
     to_pool_usd: float
 
+    @property
+    def total_usd_onchain(self) -> float | None:
+        """Return the fee at the program's whole bps, USD."""
+        if self.total_bps_onchain is None or not self.fee.total_bps:
+            return None if self.total_bps_onchain is None else 0.0
+        return float(self.fee.total_usd / self.fee.total_bps * self.total_bps_onchain)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeQuote:
@@ -44,8 +51,9 @@ class TradeQuote:
         The asset whose custody the position borrows from; None where the pool's assets are not known.
     borrow_apr, borrow_hourly_usd, borrow_daily_usd
         What it pays at the custody's utilisation; None where that or its curve is not known.
-    leverage, liquidation_price, liquidation_move
+    leverage, liquidation_price, liquidation_move, liquidatable_now
         With the collateral given, the open fee taken from it and the close fee still to pay, without borrow fees.
+        The prices are None where no entry price is known.
     """
 
     market: str
@@ -60,6 +68,7 @@ class TradeQuote:
     leverage: float | None = None
     entry_price: float | None = None
     liquidation_price: float | None = None
+    liquidatable_now: bool | None = None
     liquidation_move: float | None = None
 
 
@@ -93,7 +102,7 @@ def trade_quote(
     collateral_usd
         Posted; None leaves out leverage and liquidation.
     price
-        Entry price, USD a token; 1 where None, so that the liquidation price is a ratio to it.
+        Entry price, USD a token; without one the move that liquidates is known and the price is not.
 
     Raises
     ------
@@ -185,7 +194,8 @@ def _liquidation(
     )
     return {
         "leverage": size / position.collateral_usd,
-        "entry_price": position.entry_price,
-        "liquidation_price": found.price if found.exists else None,
+        "entry_price": price,
+        "liquidation_price": found.price if found.exists and price is not None else None,
+        "liquidatable_now": bool(found.past),
         "liquidation_move": found.price / position.entry_price - 1.0 if found.exists else None,
     }

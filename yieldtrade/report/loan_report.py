@@ -15,6 +15,8 @@ CARD = (
     Column("state", "the loan is"),
     Column("collateral_jlp", "collateral, shares", "amount"),
     Column("virtual_price_usd", "virtual price, USD", "price"),
+    Column("virtual_price_at", "virtual price of", "moment"),
+    Column("virtual_price_source", "taken from"),
     Column("collateral_usd", "collateral", "usd"),
     Column("debt_usd", "debt", "usd"),
     Column("ltv", "LTV", "percent"),
@@ -104,13 +106,14 @@ def _fall(move: LabelledMove, outcome: Any) -> dict[str, Any]:
         "low": seen.low if seen else None,
         "high": seen.high if seen else None,
         "scaled": move.scaled,
+        "origin": move.origin,
         "remark": _remark(move),
     }
 
 
 def _remark(move: LabelledMove) -> str | None:
     if move.measured is None:
-        return "published"
+        return move.origin
     if move.measured.sample_maximum:
         return "the largest of the sample"
     return "thin: fewer than ten beyond" if move.measured.thin else None

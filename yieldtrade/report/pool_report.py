@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
@@ -12,11 +13,12 @@ from yieldtrade.report.output import Column, console, present, write_card, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from yieldtrade.market import Parameter
+    from yieldtrade.market import MarketView, Parameter
     from yieldtrade.pool.bands import EpisodeStatistics
     from yieldtrade.pool.entry import EntryQuote
     from yieldtrade.pool.overview import PoolOverview
-    from yieldtrade.pool.snapshot import Dated
+    from yieldtrade.pool.parameters import PoolParameters
+    from yieldtrade.pool.snapshot import Dated, PoolPicture
     from yieldtrade.pool.trade import EventFee, TradeQuote
     from yieldtrade.pool.weekly import WeeklyReturn
 
@@ -26,14 +28,14 @@ CARD = (
     Column("aum_limit_usd", "AUM limit", "usd"),
     Column("mint_open", "minting is open"),
     Column("supply", "shares", "amount"),
-    Column("virtual_price_usd", "virtual price, USD", "price"),
+    Column("virtual_price_usd", "virtual price, USD", "amount"),
     Column("published_price_usd", "virtual price published, USD", "price"),
     Column("published_price_at", "published", "moment"),
     Column("market_price_usd", "market price, USD", "price"),
     Column("market_price_at", "market price of", "moment"),
     Column("premium", "premium of the market", "percent"),
-    Column("price_low_usd", "burning pays below, USD", "price"),
-    Column("price_high_usd", "minting pays above, USD", "price"),
+    Column("price_low_usd", "burning pays below, USD", "amount"),
+    Column("price_high_usd", "minting pays above, USD", "amount"),
     Column("price_bound_missing", "no bound because of"),
     Column("stable_share", "really dollars", "percent"),
     Column("stable_share_low", "  at least", "percent"),
@@ -99,7 +101,7 @@ TRADE = (
     Column("additive_usd", "additive", "usd"),
     Column("total_usd", "fee", "usd"),
     Column("total_bps", "bps", "number"),
-    Column("total_bps_onchain", "charged", "number"),
+    Column("total_bps_onchain", "charged, bps", "number"),
     Column("to_pool_usd", "to the pool", "usd", spare=1),
 )
 CARRY = (
@@ -111,7 +113,8 @@ CARRY = (
     Column("leverage", "leverage", "number"),
     Column("entry_price", "entry price", "price"),
     Column("liquidation_price", "liquidated at", "price"),
-    Column("liquidation_move", "that is a move of", "percent"),
+    Column("liquidation_move", "liquidated by a move of", "percent"),
+    Column("liquidatable_now", "liquidatable at once"),
 )
 MINT = (
     Column("asset", "deposit of"),
@@ -134,8 +137,7 @@ def to_record(overview: PoolOverview, age_days: float | None) -> dict[str, Any]:
     """Return a pool as plain values, keys with their units; ``age_days`` is the age of the oldest figure behind it."""
     picture, official = overview.picture, overview.official
     return {
-        "pool": overview.pool_id,
-        "as_of": iso(overview.params.at),
+        **header(None, overview.params, overview),
         "aum_usd": overview.aum_usd,
         "market_value_usd": overview.market_value_usd,
         "aum_limit_usd": overview.aum_limit_usd,
@@ -153,16 +155,33 @@ def to_record(overview: PoolOverview, age_days: float | None) -> dict[str, Any]:
         "official_apr": official.apr if official else None,
         "official_apy": official.apy if official else None,
         "official_at": iso(official.at) if official else None,
-        "basis": picture.basis,
-        "approximate": not picture.is_exact,
         "state_at": iso(picture.state.as_of) if picture.state.as_of else None,
         "state_age_days": age_days,
-        "dates": {name: iso(at) for name, at in picture.dates.items()},
         "assets": [asdict(line) for line in overview.assets],
         "parameters": [parameter_record(p) for p in overview.params.terms.parameters.values()],
-        "recommended": list(overview.params.recommended),
-        "notes": list(overview.notes),
     }
+
+
+def header(view: MarketView | None, params: PoolParameters, found: PoolOverview | None) -> dict[str, Any]:
+    """Return what every record about a pool says first: which, as of when, and from what figures."""
+    picture = found.picture if found else None
+    return {
+        "pool": params.owner,
+        "as_of": iso(view.as_of if view else params.at),
+        "basis": picture.basis if picture else None,
+        "approximate": not picture.is_exact if picture else None,
+        "dates": {name: iso(at) for name, at in picture.dates.items()} if picture else {},
+        "sources": _sources(picture) if picture else {},
+        "recommended": list(params.recommended),
+        "notes": list(found.notes) if found else [],
+    }
+
+
+def _sources(picture: PoolPicture) -> dict[str, str]:
+    """Return the series or files that the figures of a state come from."""
+    used = next(iter(picture.utilisations.values()), None)
+    found = {"AUM": picture.aum, "supply": picture.supply, "utilisations": used}
+    return {name: figure.source for name, figure in found.items() if figure}
 
 
 def _bounds(overview: PoolOverview) -> dict[str, Any]:
@@ -210,6 +229,7 @@ def trade_record(quote: TradeQuote) -> dict[str, Any]:
         "entry_price": quote.entry_price,
         "liquidation_price": quote.liquidation_price,
         "liquidation_move": quote.liquidation_move,
+        "liquidatable_now": quote.liquidatable_now,
     }
 
 
@@ -225,6 +245,7 @@ def _event_record(event: EventFee) -> dict[str, Any]:
         "total_usd": fee.total_usd,
         "total_bps": fee.total_bps,
         "total_bps_onchain": event.total_bps_onchain,
+        "total_usd_onchain": event.total_usd_onchain,
         "to_pool_usd": event.to_pool_usd,
     }
 
@@ -256,6 +277,9 @@ def write_overview(record: dict[str, Any], stream: TextIO, *, parameters: Sequen
     """Write a pool for a person: a card, its assets, the parameters named, and what to know of the figures."""
     # a market price of another day than the state stands in no relation to it
     far: tuple[str, ...] = () if record["premium"] is not None else ("market_price_usd", "market_price_at")
+    prices = (record["published_price_usd"], record["virtual_price_usd"])
+    if None not in prices and math.isclose(*prices):
+        far = (*far, "published_price_usd", "published_price_at")
     if record["market_value_usd"] == record["aum_usd"]:
         far = (*far, "market_value_usd")
     card = [column for column in CARD if column.key not in far]

@@ -312,6 +312,8 @@ def custody_facts(record: Record) -> Iterator[Fact]:
 
 def check_custody(record: Record) -> str | None:
     """Say what contradicts what in a custody."""
+    if record.get("known_at") and record["known_at"] < record["at"]:
+        return f"known_at = {record['known_at']} lies before at = {record['at']}: a state is not known before it is"
     if record.get("short_sizes_usd") and not record.get("short_avg_price"):
         return (
             f"short_sizes_usd = {record['short_sizes_usd']:g} without short_avg_price: "

@@ -6,12 +6,13 @@ import math
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from yieldtrade.conventions import parse_instant
+from yieldtrade.conventions import iso, parse_instant
 from yieldtrade.errors import DomainError, LoadError
 from yieldtrade.sources.files import RAGGED, read_bytes, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     import numpy as np
     from numpy.typing import NDArray
@@ -26,11 +27,19 @@ class NumberSeries(NamedTuple):
     values: dict[str, NDArray[np.float64]]
 
 
-def read_series_file(path: str, required: Sequence[str], optional: Sequence[str] = ()) -> NumberSeries:
-    """Read a series from a file; see `read_series`."""
+def read_series_file(
+    path: str, required: Sequence[str], optional: Sequence[str] = (), *, until: datetime | None = None
+) -> NumberSeries:
+    """Read a series from a file, up to a moment where one is given; see `read_series`."""
     from pathlib import Path
 
-    return read_series(read_bytes(Path(path)), path, required, optional)
+    found = read_series(read_bytes(Path(path)), path, required, optional)
+    if until is None:
+        return found
+    known = found.seconds <= until.timestamp()
+    if not known.any():
+        raise LoadError(f"{path} has no rows up to {iso(until)}")
+    return NumberSeries(found.seconds[known], {name: values[known] for name, values in found.values.items()})
 
 
 def read_series(

@@ -250,7 +250,9 @@ class SqliteFacts:
             "WHERE pool = :pool AND available_at <= :as_of AND known_at <= :known_by) "
             "SELECT pool, asset, at, supply, owned, locked, price_usd, debt, guaranteed_usd, short_sizes_usd, "
             "short_avg_price, fees_reserves, (SELECT name FROM source WHERE source.source_id = known.source_id) "
-            "FROM known WHERE place = 1 AND at = (SELECT max(at) FROM known) ORDER BY asset",
+            "FROM known WHERE place = 1 AND at = (SELECT max(at) FROM known AS same WHERE same.asset = known.asset) "
+            # the assets of one state are read within moments of each other
+            "AND at >= strftime('%Y-%m-%dT%H:%M:%SZ', (SELECT max(at) FROM known), '-1 hour') ORDER BY asset",
             {**self._limits, "pool": pool_id},
         )
         return tuple(
