@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 STALE_DAYS = 7.0
 
 
-@click.command(epilog="Examples: yieldtrade forecast JLP; yieldtrade forecast JLP --as-of 2025-10-01 --json")
+@click.command(
+    epilog="Examples: yieldtrade forecast JLP; yieldtrade forecast JLP --html jlp.html; "
+    "yieldtrade forecast JLP --as-of 2025-10-01 --json"
+)
 @click.argument("pool")
 @click.option(
     "--horizon",
@@ -70,6 +73,13 @@ STALE_DAYS = 7.0
     show_default=True,
     help="Also forecast and score the past.",
 )
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Also write the report with its charts as one HTML file.",
+)
 @set_option
 @store_options
 @output_options
@@ -77,6 +87,7 @@ def forecast(
     pool: str,
     *,
     implied: tuple[str, ...],
+    html_file: str | None,
     settings: tuple[str, ...],
     db: str | None,
     as_of: datetime | None,
@@ -89,7 +100,6 @@ def forecast(
     maturity are forecast, each as a distribution.
     """
     from yieldtrade.forecast import forecast_apy
-    from yieldtrade.report.forecast_report import PERIODS, period_record, to_record, write_report
 
     asked = {name: value for name, value in options.items() if value is not None}
     with opened(db) as store:
@@ -103,6 +113,26 @@ def forecast(
             warn(f"nothing is known of the last {newest:.0f} days: this is a forecast from old figures")
         outlooks = contract_outlooks(view, report)
         _store(store, view, report, {"pool": pool_id, **asked})
+        try:
+            if html_file is not None:
+                _write_html(view, report, outlooks, html_file)
+        finally:
+            # a page that cannot be written does not cost the reader the forecast
+            _write(report, outlooks, output)
+
+
+def _write_html(
+    view: MarketView, report: ForecastReport, outlooks: list[ContractOutlook], html_file: str
+) -> None:
+    from yieldtrade.report.forecast_html import write_forecast_html
+
+    size = write_forecast_html(report, outlooks, html_file, view=view)
+    note(f"wrote {html_file} ({size / 1_000:.0f} kB)")
+
+
+def _write(report: ForecastReport, outlooks: list[ContractOutlook], output: Output) -> None:
+    from yieldtrade.report.forecast_report import PERIODS, period_record, to_record, write_report
+
     if output.for_a_person:
         write_report(report, outlooks, sys.stdout)
     elif output.form in ("json", "jsonl") and output.columns is None:

@@ -6,10 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from yieldtrade.conventions import iso
+from yieldtrade.forecast.periods import DAYS, day_of
 from yieldtrade.report.output import Column, console, human, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from yieldtrade.forecast.evaluate import TrackRecord
     from yieldtrade.forecast.result import Distribution, ForecastReport, PeriodForecast, YieldForecast
@@ -47,7 +49,7 @@ PERIODS = (
     Column("oc_fees_usd_p50", "oc fees", "usd", spare=1),
     Column("tvl_usd_p50", "TVL", "usd"),
 )
-_SCENARIOS = (
+SCENARIOS = (
     Column("tvl_usd", "TVL", "usd"),
     Column("tvl_change", "change", "percent"),
     Column("regime", "volume"),
@@ -56,12 +58,12 @@ _SCENARIOS = (
     Column("low_apy", "10 %", "percent"),
     Column("high_apy", "90 %", "percent"),
 )
-_BREAK_EVENS = (
+BREAK_EVENS = (
     Column("apy", "for an APY of", "percent"),
     Column("tvl_usd", "at a TVL of", "usd"),
     Column("volume_usd", "volume a day must be", "usd"),
 )
-_CONTRACTS = (
+CONTRACTS = (
     Column("contract", "contract"),
     Column("days_to_maturity", "days left", "days"),
     Column("implied_apy", "implied", "percent"),
@@ -72,7 +74,7 @@ _CONTRACTS = (
     Column("verdict", "YT is"),
     Column("quote_kind", "quote"),
 )
-_RECORD = (
+RECORD = (
     Column("horizon", "weeks ahead", "integer"),
     Column("origins", "forecasts", "integer", spare=1),
     Column("skill_crps_vs_persistence", "skill, log", "percent"),
@@ -85,7 +87,7 @@ _RECORD = (
     Column("coverage_95", "in 95 %", "percent", spare=4),
     Column("raw_coverage_80", "raw 80 %", "percent", spare=6),
 )
-_COEFFICIENTS = (
+COEFFICIENTS = (
     Column("model", "line"),
     Column("name", "coefficient"),
     Column("estimate", "estimate", "number"),
@@ -187,18 +189,31 @@ def _quantiles(name: str, found: Distribution) -> dict[str, float]:
     }
 
 
-def past_apys(report: ForecastReport) -> list[tuple[Any, float]]:
-    """Return the start and the APY of the past periods whose yield is known, in order."""
+def past_apys(report: ForecastReport) -> list[tuple[datetime, float]]:
+    """Return the start and the APY of the periods over whose yield is known, in order.
+
+    A simulation may start from a period whose yield is known: there all its paths are one.
+    """
     worlds = report.worlds
-    return [
-        (worlds.calendar.start(number), math.expm1(worlds.past[number])) for number in sorted(worlds.past)
-    ]
+    over = worlds.calendar.number(day_of(report.running.start)) - worlds.first
+    known = dict(worlds.past)
+    for place, growth in enumerate(worlds.log_growth[:over]):
+        if worlds.known[place] == 1.0 and (growth == growth[0]).all():
+            known[worlds.first + place] = float(growth[0])
+    return [(worlds.calendar.start(number), math.expm1(known[number])) for number in sorted(known)]
 
 
 def scenario_records(report: ForecastReport) -> list[dict[str, Any]]:
     """Return the scenario table as plain values."""
     names = ("tvl_usd", "tvl_change", "regime", "volume_usd", "median_apy", "low_apy", "high_apy", "given")
     return [{name: getattr(cell, name) for name in names} for cell in report.scenarios]
+
+
+def scenario_rows(report: ForecastReport) -> list[dict[str, Any]]:
+    """Return the scenario table with its regimes in words."""
+    return [
+        {**cell, "regime": REGIMES.get(cell["regime"], cell["regime"])} for cell in scenario_records(report)
+    ]
 
 
 def break_even_records(report: ForecastReport) -> list[dict[str, Any]]:
@@ -319,28 +334,24 @@ def write_report(report: ForecastReport, outlooks: Sequence[ContractOutlook], st
     if outlooks:
         write_table(
             [outlook.to_record() for outlook in outlooks],
-            _CONTRACTS,
+            CONTRACTS,
             stream,
             title="Contracts: implied yield against the mean APY to maturity",
         )
     _write_models(report, stream)
     if report.scenarios:
-        cells = [
-            {**cell, "regime": REGIMES.get(cell["regime"], cell["regime"])}
-            for cell in scenario_records(report)
-        ]
         write_table(
-            cells,
-            _SCENARIOS,
+            scenario_rows(report),
+            SCENARIOS,
             stream,
             title="Scenarios: TVL by volume, 80 % interval of a week",
         )
-        write_table(break_even_records(report), _BREAK_EVENS, stream, title="What must be true")
+        write_table(break_even_records(report), BREAK_EVENS, stream, title="What must be true")
     rows = record_rows(report)
     if rows:
         write_table(
             rows,
-            _RECORD,
+            RECORD,
             stream,
             title="Track record: weekly forecasts, each from what was known then, against persistence",
         )
@@ -363,11 +374,9 @@ def _headline(report: ForecastReport) -> Iterator[str]:
     yield f"what is forecast: {report.definition}"
     yield f"fees: {report.fee_series}"
     yield f"age of the last figure in days: {ages}"
-    calendar = report.worlds.calendar
-    weekday = WEEKDAYS[calendar.weekday]
-    yield f"periods: seven UTC days up to the publication, {weekday}s about {calendar.hour_utc:g}:00 UTC"
+    yield f"periods: {calendar_text(report)}"
     so_far = "" if running.apy_so_far is None else f"; so far {human(running.apy_so_far, 'percent')}"
-    left = len(PERIOD_DAYS) - running.days_observed
+    left = DAYS - running.days_observed
     yield (
         f"running period {human(iso(running.start), 'moment')} to {human(iso(running.end), 'moment')}, "
         f"{running.days_observed} days seen, {left} to go{so_far}"
@@ -389,17 +398,27 @@ def _headline(report: ForecastReport) -> Iterator[str]:
     yield f"centred on the {report.model} model, spread {calibrated}"
 
 
-PERIOD_DAYS = range(7)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def _write_models(report: ForecastReport, stream: TextIO) -> None:
+def calendar_text(report: ForecastReport) -> str:
+    """Say what an interest period is and when its figure is published."""
+    calendar = report.worlds.calendar
+    weekday = WEEKDAYS[calendar.weekday]
+    return f"seven UTC days up to the publication, {weekday}s about {calendar.hour_utc:g}:00 UTC"
+
+
+def fee_rate_text(report: ForecastReport) -> str:
+    """Say what the fitted line takes of volume, beside the schedule."""
     fees = report.fee_model
-    write_table(list(coefficient_records(report)), _COEFFICIENTS, stream, title="Fitted lines, robust errors")
     base = "unknown" if fees.base_bps is None else f"{fees.base_bps:g} bps"
-    console(stream).print(
+    return (
         f"fees take {fees.implied_bps_median:.1f} bps of volume at its median "
         f"({human(fees.median_volume_usd, 'usd')} USD a day), {fees.implied_bps_p95:.1f} bps at its 95th percentile; "
-        f"the schedule's base is {base} before price impact; Durbin-Watson {fees.durbin_watson:.2f}",
-        markup=False,
+        f"the schedule's base is {base} before price impact; Durbin-Watson {fees.durbin_watson:.2f}"
     )
+
+
+def _write_models(report: ForecastReport, stream: TextIO) -> None:
+    write_table(list(coefficient_records(report)), COEFFICIENTS, stream, title="Fitted lines, robust errors")
+    console(stream).print(fee_rate_text(report), markup=False)
