@@ -319,3 +319,12 @@ def test_terms_without_a_buffer_are_warned_of(run):
     assert [(fall["label"], fall["origin"]) for fall in twice["falls"]] == [("3%", "given")]
     assert record(done)["safety_buffer"] == pytest.approx(-0.14)
     assert record(done)["falls"][0]["label"] == "1%"
+
+
+def test_a_loan_that_no_fall_liquidates_says_so(run):
+    """Even with every coin at nothing the dollars in the shares cover a small debt."""
+    page = run("loan", "--collateral", "2500", "--debt", "1000", "--table").stdout
+    assert "no fall of the coins liquidates it" in page
+    found = record(run("pool", "JLP", "--deposit", "USDC", "50000", *MINT, "--json"))
+    # USDC is underweight and costs nothing; others that cost nothing either are not named before it
+    assert (found["fee_bps"], found["cheapest"]) == (pytest.approx(found["cheapest_fee_bps"]), "USDC")

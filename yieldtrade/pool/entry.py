@@ -85,6 +85,9 @@ def entry_quote(
     market = overview.market_price.value if overview.market_price else None
     bought = minted.usd / market if market else None
     ranked = cheapest_entry(picture.state, minted.usd, params, initial_price=1.0)
+    # of several that cost the same, the one asked about
+    same = [entry for entry in ranked if entry.asset == asset and entry.fee_bps == ranked[0].fee_bps]
+    cheapest = (*same, *ranked)[0]
     # prices of different days tell nothing of each other
     comparable = overview.premium is not None
     better, gain = _better(shares, bought if comparable else None, overview.virtual_price_usd)
@@ -100,8 +103,8 @@ def entry_quote(
         market_shares=bought,
         better=better,
         gain_usd=gain,
-        cheapest=ranked[0].asset,
-        cheapest_fee_bps=float(ranked[0].fee_bps or 0.0),
+        cheapest=cheapest.asset,
+        cheapest_fee_bps=float(cheapest.fee_bps or 0.0),
         notes=tuple(_notes(overview)),
     )
 

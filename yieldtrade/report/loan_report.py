@@ -86,7 +86,7 @@ def to_record(quote: LoanQuote) -> dict[str, Any]:
 
 def _moves(quote: LoanQuote) -> list[dict[str, Any]]:
     found = quote.asset_moves
-    if found is None:
+    if found is None or found.together is None:
         return []
     alone = [{"asset": f"{asset} alone", "move": move} for asset, move in found.alone.items()]
     return [*alone, {"asset": "all together", "move": found.together}]
@@ -158,5 +158,12 @@ def write_loan(record: dict[str, Any], stream: TextIO) -> None:
     for key, columns, title in tables:
         if record[key]:
             write_table(record[key], present(record[key], columns), stream, title=title)
+    if not record["asset_moves"]:
+        why = (
+            "no fall of the coins liquidates it"
+            if record["stress"]
+            else "the exposure of a share is not known"
+        )
+        console(stream).print(why, style="dim")
     if not record["falls"]:
         console(stream).print("no falls to be safe against: give --move or --prices", style="dim")
