@@ -106,6 +106,17 @@ def test_an_exact_multiple_is_not_floored_away(step):
     assert (in_doubles != whole).any()
 
 
+def test_a_buffer_equal_to_the_move_is_enough():
+    """A set whose buffer is exactly the move is safe, and a trillionth more of fall is not; doubles get some wrong."""
+    in_doubles = []
+    for move, fee, whole in on_the_step("0.01"):
+        ltv = whole / 100
+        assert is_safe(ltv, fee, move) is (move > 0)
+        assert not is_safe(ltv, fee, float(Decimal(repr(move)) + Decimal("1e-12")))
+        in_doubles.append(1 - ltv * (1 + fee) >= move)
+    assert not all(in_doubles)
+
+
 @given(move=falls | written, fee=fees | written, step=st.sampled_from([0.01, 0.005, 0.001, 0.03, 1.0, 1 / 3]))
 def test_the_largest_safe_ltv_against_rational_arithmetic(move, fee, step):
     """The floor is that of fractions of the written decimals, rounded once to a double."""
@@ -369,6 +380,13 @@ def test_kinds_of_time_agree():
     assert all(each == found[0] for each in found)
 
 
+def test_seconds_with_fractions_meet_exactly():
+    """Moves over a tenth of a second are found although neither 0.1 nor its multiples are doubles."""
+    for start in (0.0, 1.1e9, 1.7e9):
+        (found,) = move_percentiles(np.linspace(3, 4, 50), start + 0.1 * np.arange(50), 0.1, 0.5)
+        assert found.n == 49
+
+
 NORMAL = np.cumprod(1 + np.random.default_rng(3).normal(0, 0.01, 401))
 
 
@@ -407,6 +425,13 @@ def test_the_bootstrap_keeps_clusters_and_its_seed():
     whole_low, whole_high, move = interval(block_length=1000)
     assert whole_low == whole_high == move
     assert interval() == interval(block_length=10)
+
+
+def test_the_last_block_can_be_drawn():
+    """Moves 0, 0 and 1 in blocks of two: the one large move is only in the last block, and some resamples hold it."""
+    call = {"block_bootstrap": True, "block_length": 2, "confidence": 0.98}
+    (found,) = move_percentiles([1.0, 1.0, 1.0, 2.0], [0, 1, 2, 3], 1, 0.99, **call)
+    assert found.low == 0 < found.high
 
 
 PRICES, TIMES = [3.0, 3.1, 3.2], [0, 300, 600]
