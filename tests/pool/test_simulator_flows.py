@@ -328,3 +328,39 @@ def test_a_fee_that_takes_all_shares_and_leaves_assets_is_refused():
         "would leave 1000 USD for 0 shares",
         "burns 2200 shares: 2000 exist",
     ]
+
+
+@pytest.mark.parametrize("params", [FREE, discounted(lambda p, target, R, D: -0.01)])
+@pytest.mark.parametrize("seed", range(25))
+def test_the_last_share_takes_everything_in_spite_of_rounding(seed, params):
+    """Whatever the amounts, and if the shares are counted a last bit off, nothing is left and nothing refused."""
+    rng = np.random.default_rng(seed)
+    state = SimulatorState(
+        prices=[1, rng.uniform(0.1, 1e5)], reserves=rng.uniform(0.1, 1e6, 2), shares=rng.uniform(1, 1e6)
+    )
+    counted = Redemption(shares=state.shares * (1 + rng.choice([-1e-15, 0, 1e-15])))
+    after, report = step(state, state.prices, [counted], (), params)
+    assert report.rejected == ()
+    assert (after.shares, after.reserves.tolist()) == (0, [0, 0])
+
+
+def test_a_basket_of_all_that_is_available_may_be_a_last_bit_off():
+    """10*(1 + 1e-13) coins are the 10 that are there; 10*(1 + 1e-9) are more."""
+    updates = [
+        BasketRedemption(basket=[0, 10 * (1 + 1e-13)]),
+        BasketRedemption(basket=[1000 * (1 + 1e-9), 0]),
+    ]
+    after, report = step(quiet(), [1, 100], updates, (), FREE)
+    assert [outcome.accepted for outcome in report.lp_outcomes] == [True, False]
+    assert after.reserves.tolist() == [1000, 0]
+
+
+def test_locks_that_exceed_the_reserves_by_rounding_leave_nothing_available():
+    """0.1 + 0.2 coins lock 0.30000000000000004 of 0.3: none is available, and a redemption takes USD alone."""
+    positions = Positions(
+        ids=[1, 2], asset=[1, 1], side=[1, 1], size=[0.1, 0.2], collateral=[5, 5], entry=[100, 100]
+    )
+    state = quiet((1000, 0.3), positions=positions)
+    assert available(state).tolist() == [1000, 0]
+    after = step(state, [1, 100], [Redemption(shares=100)], (), FREE)[0]
+    assert after.reserves.tolist() == [900, 0.3]
