@@ -291,7 +291,7 @@ def test_effective_leverage_by_hand():
         [10, 20, math.inf, math.inf]
     )
     assert effective_leverage(position("short"), 90.0) == pytest.approx(5)
-    assert effective_leverage(position(), 100.0, close_fee_usd=20) == pytest.approx(12.5)
+    assert effective_leverage(position(), 100.0, close_fee_usd=12, borrow_fee_usd=8) == pytest.approx(12.5)
 
 
 def test_a_flat_fee_on_a_part():

@@ -113,3 +113,23 @@ def test_parameters_that_the_programs_integers_cannot_hold_leave_its_fee_unknown
     quote = trade_quote(stated, "SOL", "long", 1_000)
     assert quote.open.fee.total_usd == pytest.approx(0.65)
     assert quote.open.total_bps_onchain is None
+
+
+def test_a_collateral_that_the_open_fee_uses_up_has_no_leverage():
+    """Six bps of 1,000 are 0.60: posted and paid, the position is liquidatable at once."""
+    quote = trade_quote(
+        stated_parameters(
+            {
+                "custodies.SOL.stable": False,
+                "fees.pool_share": 0.75,
+                "trade.base_bps": 6,
+                "trade.impact.model": "none",
+                "trade.max_leverage": 500,
+            }
+        ),
+        "SOL",
+        "long",
+        1_000,
+        collateral_usd=0.6,
+    )
+    assert (quote.leverage, quote.liquidatable_now) == (None, True)

@@ -193,7 +193,8 @@ def _liquidation(
         position, close_fee_usd=closed, borrow_fee_usd=0.0, max_leverage=params.number("trade.max_leverage")
     )
     return {
-        "leverage": size / position.collateral_usd,
+        # nothing is left of a collateral that the open fee uses up
+        "leverage": size / position.collateral_usd if position.collateral_usd else None,
         "entry_price": price,
         "liquidation_price": found.price if found.exists and price is not None else None,
         "liquidatable_now": bool(found.past),
