@@ -48,10 +48,23 @@ def test_blocks_keep_days_and_weekdays_together(jlp_view):
     days = first + np.arange(21)
     drawn = blocks.draw(np.random.default_rng(2), days, 50)
     assert (drawn.volume == drawn.rate).all()
-    assert (drawn.volume == drawn.tvl).all()
+    # the TVL's changes are counted from their mean over all blocks
+    assert np.ptp(drawn.volume - drawn.tvl) == 0
     assert (drawn.volume % 7 == (days.astype(np.int64) % 7)[:, None]).all()
     week = drawn.volume.reshape(3, 7, 50)
     assert (week.max(axis=1) - week.min(axis=1) == 6).all()
+
+
+@pytest.mark.parametrize("as_of", ["2024-05-01", "2025-06-01", "2026-01-01"])
+def test_the_tvl_drawn_has_no_drift_of_its_own(jlp_view, as_of):
+    """Over 200,000 drawn days it changes by nothing on average; the model's own drift is added apart and dies out."""
+    history, target, models = fitted(jlp_view(as_of))
+    residuals = (models.volume.residuals, models.rate.residuals, models.tvl.residuals)
+    days = target.calendar.first_day(target.calendar.running(history.as_of)) + np.arange(70)
+    tvl = Blocks(history, target, residuals).draw(np.random.default_rng(3), days, 3_000).tvl
+    # weeks are drawn whole, so the mean errs as that of 30,000 weeks
+    error = tvl.reshape(10, 7, -1).mean(axis=1).std() / np.sqrt(30_000)
+    assert abs(tvl.mean()) < 4 * error
 
 
 def test_blocks_skip_days_not_known(jlp_view):

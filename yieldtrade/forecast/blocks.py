@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.data import PoolHistory
     from yieldtrade.forecast.target import Target
 
+# Place of the TVL among the daily residuals.
+TVL_ROW = 2
+
 
 class Shocks(NamedTuple):
     """Residuals drawn for every day and path (the ratio: every period and path)."""
@@ -52,6 +55,8 @@ class Blocks:
                 f"{history.pool.pool_id}: no seven days in a row with volume, fees and TVL to learn from as of "
                 f"{history.as_of:%Y-%m-%d}; load more with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
             )
+        # the days drawn are not all days: what their TVL changed on average would be a drift that never dies out
+        daily[TVL_ROW] -= windows[TVL_ROW][starts].mean()
         self._daily, self._starts = daily, starts
         self._weekday = (history.days[starts].astype(np.int64)) % DAYS
         # the ratio of the period that holds the middle of the block
