@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         LendingRate,
         OfficialYield,
         Pool,
+        SeriesSource,
         Venue,
         YieldQuote,
     )
@@ -56,6 +57,9 @@ class Facts(Protocol):
 
     def pool_series(self, pool_id: str, series: str) -> DailySeries:
         """One daily series of a pool."""
+
+    def pool_sources(self, pool_id: str) -> tuple[SeriesSource, ...]:
+        """Where the daily series of a pool come from."""
 
     def custodies(self, pool_id: str) -> tuple[CustodyRecord, ...]:
         """What a pool held at the last moment stored, by asset."""

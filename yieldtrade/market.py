@@ -252,6 +252,16 @@ class OfficialYield(NamedTuple):
     source: str
 
 
+class SeriesSource(NamedTuple):
+    """Where days of a pool's series come from: how many, from which to which."""
+
+    series: str
+    source: str
+    days: int
+    first: str
+    last: str
+
+
 class MarketView(NamedTuple):
     """An immutable picture of everything known at ``as_of``, read when asked for.
 
@@ -397,6 +407,10 @@ class MarketView(NamedTuple):
     def pool_series(self, pool_id: str, series: str) -> DailySeries:
         """Return a daily series of a pool, possibly empty."""
         return self.facts.pool_series(pool_id.upper(), series)
+
+    def pool_sources(self, pool_id: str) -> tuple[SeriesSource, ...]:
+        """Return where the daily series of a pool come from, in order of series and first day."""
+        return self.facts.pool_sources(pool_id.upper())
 
     def custodies(self, pool_id: str) -> tuple[CustodyRecord, ...]:
         """Return what a pool held at the last moment stored, an entry an asset; empty where nothing is stored."""

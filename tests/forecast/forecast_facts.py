@@ -89,6 +89,10 @@ class MemoryFacts:
         """No venue is known."""
         return ()
 
+    def pool_sources(self, pool_id):
+        """Memory has no files."""
+        return ()
+
     def pool_series(self, pool_id, name):
         """A series as far as it was known."""
         days, values, quality = self.series.get(name, ((), (), ()))

@@ -16,6 +16,7 @@ from yieldtrade.forecast import (
     fit_volume_model,
     pool_history,
 )
+from yieldtrade.forecast.card import capped_tvl
 from yieldtrade.forecast.fees import fee_line, regime_starts
 from yieldtrade.forecast.har import fit_har, least_squares, regressors, step, trailing_mean
 from yieldtrade.forecast.target import build_target
@@ -260,3 +261,20 @@ def test_card_recovers_its_elasticities(made_view):
         (model.fit["b"].estimate, model.fit["c"].estimate), rel=1e-9
     )
     assert model.fit.r_squared > 0.95
+
+
+def test_card_counts_no_more_than_the_limit(made_view):
+    """Where the recorded TVL lies above the AUM limit of its date, the card takes the limit, else the TVL."""
+    tvl = np.repeat([400e6, 900e6], 70)
+    view = made_view(
+        "2024-05-20",
+        "2024-01-01",
+        {"aum_limit_usd": 700e6},
+        volume_usd=[50e6] * 140,
+        gross_fees_usd=[50e3] * 140,
+        tvl_usd=tvl,
+    )
+    history = pool_history(view)
+    found = capped_tvl(history, build_target(history))
+    assert found[:10] == pytest.approx([400e6] * 10)
+    assert found[10:20] == pytest.approx([700e6] * 10)

@@ -103,6 +103,18 @@ def test_a_correction_is_a_new_row_and_the_past_keeps_what_was_believed(empty, t
     assert empty.check() == []
 
 
+def test_a_view_says_which_file_each_day_is_of(empty, tmp_path):
+    """Days are counted under the file whose figure the view takes: a corrected one under its correction."""
+    empty.load([pool_file(tmp_path, "a.csv", d2026_01_01="0.1", d2026_01_02="0.2")], now=moment("2026-02-01"))
+    empty.load([pool_file(tmp_path, "b.csv", d2026_01_02="0.3", d2026_01_03="0.4")], now=moment("2026-03-01"))
+    found = {
+        (row.source, row.days, row.first, row.last)
+        for row in empty.view(moment("2026-03-02")).pool_sources("jlp")
+        if row.series == "underlying_apy"
+    }
+    assert found == {("a.csv", 1, "2026-01-01", "2026-01-01"), ("b.csv", 2, "2026-01-02", "2026-01-03")}
+
+
 def test_a_view_holds_nothing_from_after_its_moment(bundled_path, tmp_path):
     """Altering every later figure changes nothing that a view of a moment says, to the last bit."""
     when = moment("2025-10-01")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from yieldtrade.forecast.card import Card
     from yieldtrade.forecast.data import PoolHistory
     from yieldtrade.forecast.simulate import Models, Paths
     from yieldtrade.forecast.target import Target
@@ -99,7 +100,7 @@ def raw_forecast(
     # card and combination see whole weeks; once a day of it is observed the simulation was the better forecast
     begun = observed > 0
     whole = {
-        CARD: _card_centre(target, drawn, share, median),
+        CARD: _card_centre(fit_card(history, target), drawn, share, median),
         COMBINATION: (median + sum(baselines.values())) / (1 + len(baselines)),
     }
     return Raw(
@@ -125,10 +126,9 @@ def observed_days(history: PoolHistory, target: Target, periods: range) -> NDArr
 
 
 def _card_centre(
-    target: Target, paths: Paths, share: float, otherwise: NDArray[np.float64]
+    card: Card | None, paths: Paths, share: float, otherwise: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Put the median volume and TVL into the card; without enough weeks for it, the simulation's own median."""
-    card = fit_card(target)
     if card is None:
         return otherwise
     volume = np.median(paths.volume, axis=1) / DAYS

@@ -110,7 +110,8 @@ def _assumption_notes(what_if: WhatIf) -> list[str]:
         "fees over volume, bps": what_if.fee_bps,
     }
     return [
-        f"assumed by the user: {name} = {value:g}; the record does not speak for it"
+        f"assumed by the user: {name} = {value:g}; the forecast moves by what that changes in the simulation, and the "
+        "record does not speak for it"
         for name, value in given.items()
         if value is not None
     ]

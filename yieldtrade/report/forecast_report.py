@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from yieldtrade.conventions import iso
@@ -35,7 +36,12 @@ RECORD_CAVEAT = (
     "of the model were chosen with this same record in view and no later period was held out: expect less."
 )
 # The regimes are quantiles of the trailing year: at a quiet year's end "bear" may lie above today.
-REGIMES = {"bear": "bear: 10th percentile of a year", "base": "base: now", "bull": "bull: 90th percentile"}
+REGIMES = {
+    "bear": "bear: 10th percentile of a year",
+    "base": "base: now",
+    "bull": "bull: 90th percentile",
+    "given": "yours",
+}
 
 PERIODS = (
     Column("start", "period from", "moment"),
@@ -45,6 +51,9 @@ PERIODS = (
     Column("apy_p50", "median", "percent"),
     Column("apy_p90", "90 %", "percent"),
     Column("apy_mean", "mean", "percent"),
+    Column("model", "centred on", spare=3),
+    Column("apy_structural", "from its fees", "percent", spare=2),
+    Column("apy_card", "card", "percent", spare=2),
     Column("volume_usd_p50", "volume", "usd"),
     Column("oc_fees_usd_p50", "oc fees", "usd", spare=1),
     Column("tvl_usd_p50", "TVL", "usd"),
@@ -52,6 +61,7 @@ PERIODS = (
 SCENARIOS = (
     Column("tvl_usd", "TVL", "usd"),
     Column("tvl_change", "change", "percent"),
+    Column("cap_usd", "your cap", "usd", spare=1),
     Column("regime", "volume"),
     Column("volume_usd", "USD a day", "usd"),
     Column("median_apy", "median APY", "percent"),
@@ -171,6 +181,8 @@ def period_record(period: PeriodForecast) -> dict[str, Any]:
         "publication": iso(period.publication),
         "days_observed": period.days_observed,
         "apy_so_far": period.apy_so_far,
+        "model": period.model,
+        **{f"apy_{name}": value for name, value in period.apy_by_model.items()},
     }
     for name, found in (
         ("apy", period.apy),
@@ -205,7 +217,7 @@ def past_apys(report: ForecastReport) -> list[tuple[datetime, float]]:
 
 def scenario_records(report: ForecastReport) -> list[dict[str, Any]]:
     """Return the scenario table as plain values."""
-    names = ("tvl_usd", "tvl_change", "regime", "volume_usd", "median_apy", "low_apy", "high_apy", "given")
+    names = ("tvl_usd", "tvl_change", "regime", "volume_usd", "median_apy", "low_apy", "high_apy", "cap_usd")
     return [{name: getattr(cell, name) for name in names} for cell in report.scenarios]
 
 
@@ -394,8 +406,18 @@ def _headline(report: ForecastReport) -> Iterator[str]:
             f"{human(max(past), 'percent')}, last {human(past[-1], 'percent')} "
             f"from {human(iso(known[-1][0]), 'moment')}"
         )
+    yield centre_text(report)
+
+
+def centre_text(report: ForecastReport) -> str:
+    """Say on which model each period is centred, and whether the spread is calibrated."""
+    runs = [(model, len(list(same))) for model, same in groupby(period.model for period in report.periods)]
     calibrated = "calibrated by the track record" if report.calibrated else "not calibrated"
-    yield f"centred on the {report.model} model, spread {calibrated}"
+    parts = ", ".join(f"{count} on {model}" for model, count in runs)
+    return (
+        f"periods centred, in order: {parts}; spread {calibrated}. Volume, fees and TVL are medians of the simulation: "
+        "they give the APY from its fees (structural), not that of another centre"
+    )
 
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

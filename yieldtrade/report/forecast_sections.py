@@ -17,6 +17,7 @@ from yieldtrade.report.forecast_report import (
     SCENARIOS,
     break_even_records,
     calendar_text,
+    centre_text,
     past_apys,
     period_record,
     record_rows,
@@ -44,6 +45,9 @@ _PERIODS = (
     Column("apy_p50", "median", "percent"),
     *(Column(f"apy_p{level}", f"{level} %", "percent") for level in ("75", "90", "95")),
     Column("apy_mean", "mean", "percent"),
+    Column("model", "centred on"),
+    Column("apy_structural", "from its fees", "percent"),
+    Column("apy_card", "card", "percent"),
     Column("volume_usd_p50", "volume, USD", "usd"),
     Column("oc_fees_usd_p50", "fees, USD", "usd"),
     Column("tvl_usd_p50", "TVL, USD", "usd"),
@@ -95,15 +99,14 @@ class Matter(NamedTuple):
 def headline_section(matter: Matter) -> Section:
     """Show the running period in a few figures."""
     report = matter.report
-    calibrated = "calibrated by the track record" if report.calibrated else "not calibrated"
     return Section(
         key="headline",
         title="The running period",
         blocks=(
             Tiles(tiles=tuple(_tiles(report)), origin=matter.origin(f"{matter.simulation}; {matter.inputs}")),
             Text(
-                text=f"Interest periods are {calendar_text(report)}. Fees: {report.fee_series}. The forecast is "
-                f"centred on the {report.model} model, its spread {calibrated}."
+                text=f"Interest periods are {calendar_text(report)}. Fees: {report.fee_series}. By model, "
+                f"{centre_text(report)}."
             ),
         ),
     )
@@ -219,13 +222,14 @@ def scenarios_section(matter: Matter) -> Section:
         text = "Too few weeks have yield, volume and TVL for the regression behind this table: load a longer history."
         return Section(key="scenarios", title="Scenarios", blocks=(Text(text=text),))
     origin = matter.origin(f"regression of log(APR/share) in the table of fitted lines; {matter.inputs}")
+    scenarios = scenario_rows(report)
     return Section(
         key="scenarios",
         title="Scenarios",
         blocks=(
             table(
-                scenario_rows(report),
-                SCENARIOS,
+                scenarios,
+                present(scenarios, SCENARIOS),
                 caption="TVL by volume: APY of a week with its 80 % interval",
                 origin=origin,
             ),

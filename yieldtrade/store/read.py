@@ -16,6 +16,7 @@ from yieldtrade.market import (
     LendingRate,
     OfficialYield,
     Pool,
+    SeriesSource,
     Terms,
     Venue,
     YieldQuote,
@@ -241,6 +242,18 @@ class SqliteFacts:
             {"pool": pool_id, "series": series},
         )
         return _series(series, rows)
+
+    def pool_sources(self, pool_id: str) -> tuple[SeriesSource, ...]:
+        """Where the daily series of a pool come from: of every day the version that a series takes."""
+        rows = self._conn.execute(
+            "WITH known AS (SELECT *, row_number() OVER (PARTITION BY series, date "
+            "ORDER BY known_at DESC, source_id DESC) AS place FROM pool_day "
+            "WHERE pool = :pool AND available_at <= :as_of AND known_at <= :known_by) "
+            "SELECT series, source.name, count(*), min(date), max(date) FROM known JOIN source USING (source_id) "
+            "WHERE place = 1 GROUP BY series, source_id ORDER BY series, min(date), source.name",
+            {**self._limits, "pool": pool_id},
+        )
+        return tuple(map(SeriesSource._make, rows))
 
     def custodies(self, pool_id: str) -> tuple[CustodyRecord, ...]:
         """What a pool held at the last moment stored, by asset."""
