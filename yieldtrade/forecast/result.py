@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.volume import VolumeModel
     from yieldtrade.market import Contract
 
-MODEL_VERSION = "jlp-1"
+MODEL_VERSION = "jlp-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
