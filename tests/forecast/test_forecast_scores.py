@@ -76,7 +76,7 @@ def test_conformal_factor_covers_what_comes():
 
 @pytest.mark.parametrize("weeks", [1, 4, 8])
 def test_the_error_of_a_mean_loss_is_that_of_the_corrected_test(weeks):
-    """statsmodels' Newey-West error of a constant, over the root of (n + 1 - 2h + h(h-1)/n)/n."""
+    """The Newey-West error of a constant in statsmodels, over the root of (n + 1 - 2h + h(h-1)/n)/n."""
     losses = np.convolve(np.random.default_rng(12).normal(size=60), np.ones(weeks), mode="valid")
     n = len(losses)
     plain = OLS(losses, np.ones(n)).fit(cov_type="HAC", cov_kwds={"maxlags": weeks - 1}).bse[0]

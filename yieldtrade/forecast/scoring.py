@@ -175,7 +175,9 @@ class Scored:
 
     def _best(self, h: int, known: NDArray[np.int64]) -> str:
         """Return the combination, or the candidate that beat it in the past by two standard errors or more."""
-        gain = {name: self._gain(name, h, known) for name in self._forecasts.candidates if name != COMBINATION}
+        gain = {
+            name: self._gain(name, h, known) for name in self._forecasts.candidates if name != COMBINATION
+        }
         best = max(gain, key=gain.__getitem__)
         return best if gain[best] > LEAST_GAIN else COMBINATION
 
