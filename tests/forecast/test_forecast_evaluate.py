@@ -105,6 +105,16 @@ def test_transforms_fill_the_histogram(record):
     assert scored > 60
 
 
+def test_the_combination_is_the_model_and_the_mean_of_four_weeks(record):
+    """Where no day is observed its centre is half the simulation's median and half the mean of four weeks, in logs."""
+    log_apr = {
+        name: np.log(365 * np.expm1(np.log1p(record.centre[name]) / 365))
+        for name in ("structural", "mean_4", "combination")
+    }
+    half = (log_apr["structural"] + log_apr["mean_4"]) / 2
+    assert log_apr["combination"] == pytest.approx(half, rel=1e-9)
+
+
 def test_an_observed_week_is_forecast_better(history):
     """With three days observed the error of the running week is smaller than with none."""
     none, three = (evaluate_forecasts(history, horizons=1, observed_days=days) for days in (0, 3))

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from yieldtrade.forecast.target import Target
 
-BASELINES = ("persistence", "mean_4", "ar1")
+PERSISTENCE, MEAN_4, AR1 = "persistence", "mean_4", "ar1"
+BASELINES = (PERSISTENCE, MEAN_4, AR1)
 MEAN_WEEKS = 4
 LEAST_PAIRS = 8
 
@@ -31,9 +32,9 @@ def baseline_points(target: Target, weeks_ahead: NDArray[np.int64]) -> dict[str,
     known = target.level[np.isfinite(target.level)]
     flat = np.ones(len(weeks_ahead))
     return {
-        "persistence": known[-1] * flat,
-        "mean_4": known[-MEAN_WEEKS:].mean() * flat,
-        "ar1": _ar1(target, weeks_ahead),
+        PERSISTENCE: known[-1] * flat,
+        MEAN_4: known[-MEAN_WEEKS:].mean() * flat,
+        AR1: _ar1(target, weeks_ahead),
     }
 
 

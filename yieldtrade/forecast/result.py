@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.volume import VolumeModel
     from yieldtrade.market import Contract
 
-MODEL_VERSION = "jlp-1"
+MODEL_VERSION = "jlp-2"
 # What a period is centred on whose yield is known.
 KNOWN = "known"
 # The level under which a mean stands among quantiles.

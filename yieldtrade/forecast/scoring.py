@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from yieldtrade.forecast.baselines import BASELINES
-from yieldtrade.forecast.candidates import CANDIDATES, COMBINATION
+from yieldtrade.forecast.candidates import COMBINATION
 from yieldtrade.forecast.scores import COVERAGES, QUANTILES, crps, inside, pinball, pit, sorted_quantiles
 from yieldtrade.forecast.target import official_apy
 
@@ -75,6 +75,11 @@ class Forecasts:
     deviations: NDArray[np.float64]
     compounding: float
 
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Models that take the spread of the simulation: all but the baselines."""
+        return tuple(name for name in self.centre if name not in BASELINES)
+
     def apy(self, log_apr: NDArray[np.float64]) -> NDArray[np.float64]:
         """Official APY of a log APR."""
         return official_apy(log_apr, self.compounding)
@@ -104,8 +109,8 @@ class Scored:
         self._known = [[forecasts.known_by(n, h) for h in range(shape[1])] for n in forecasts.number]
         enough = np.array([[len(known) >= LEAST_ERRORS for known in row] for row in self._known])
         self._rows = np.flatnonzero((enough.reshape(shape) & np.isfinite(forecasts.outcome)).ravel())
-        self._surprise = {name: _surprise(forecasts, name) for name in CANDIDATES}
-        self.values = {name: self._candidate(name) for name in CANDIDATES}
+        self._surprise = {name: _surprise(forecasts, name) for name in forecasts.candidates}
+        self.values = {name: self._candidate(name) for name in forecasts.candidates}
         self.values |= {name: self._baseline(name) for name in BASELINES}
         self.chosen, self.scale = self._choices()
         self.values[SELECTED] = self._selected()
@@ -170,7 +175,9 @@ class Scored:
 
     def _best(self, h: int, known: NDArray[np.int64]) -> str:
         """Return the combination, or the candidate that beat it in the past by two standard errors or more."""
-        gain = {name: self._gain(name, h, known) for name in CANDIDATES if name != COMBINATION}
+        gain = {
+            name: self._gain(name, h, known) for name in self._forecasts.candidates if name != COMBINATION
+        }
         best = max(gain, key=gain.__getitem__)
         return best if gain[best] > LEAST_GAIN else COMBINATION
 
@@ -178,14 +185,15 @@ class Scored:
         """Return how far a candidate's past score lies below the combination's, in standard errors."""
         ours, theirs = (self.values[model]["crps"][known, h] for model in (COMBINATION, name))
         better = (ours - theirs)[np.isfinite(ours)]
-        spread = float(better.std()) if len(better) >= LEAST_ERRORS else 0.0
-        return float(better.mean()) / spread * math.sqrt(len(better)) if spread > ROUNDING else 0.0
+        # forecasts h weeks ahead made in neighbouring weeks share weeks, so their errors go together
+        error = standard_error(better, h) if len(better) >= LEAST_ERRORS else 0.0
+        return float(better.mean()) / error if error > ROUNDING else 0.0
 
     def _selected(self) -> dict[str, NDArray[np.float64]]:
         found = {}
         for metric, values in self.values[COMBINATION].items():
             picked = values.copy()
-            for name in CANDIDATES:
+            for name in self._forecasts.candidates:
                 picked = np.where(self.chosen == name, self.values[name][metric], picked)
             found[metric] = picked
         return found
@@ -203,6 +211,20 @@ class Scored:
                         value=1.0 - float(own[scored].mean() / reference[scored].mean()),
                         origins=int(scored.sum()),
                     )
+
+
+def standard_error(values: NDArray[np.float64], lags: int) -> float:
+    """Standard error of the mean of a series whose neighbours up to ``lags`` apart go together.
+
+    Newey-West, as in the test of Diebold and Mariano (1995) of equal forecast accuracy, with the correction of
+    Harvey, Leybourne and Newbold (1997) for few and overlapping forecasts; infinite where they are too few for it.
+    """
+    n, centred = len(values), values - values.mean()
+    variance = float((centred**2).sum())
+    for lag in range(1, min(lags, n - 1) + 1):
+        variance += 2.0 * (1.0 - lag / (lags + 1)) * float((centred[lag:] * centred[:-lag]).sum())
+    corrected = (n - 1 - 2 * lags + lags * (lags + 1) / n) / n
+    return math.sqrt(max(variance, 0.0) / corrected) / n if corrected > 0 else math.inf
 
 
 def conformal_scale(surprise: NDArray[np.float64]) -> float:
