@@ -177,6 +177,20 @@ def test_a_fee_change_gets_its_own_intercept(made_view):
     assert check.shift == pytest.approx(-0.3, abs=4 * check.std_error)
 
 
+def test_changes_with_no_day_between_are_one_break(jlp_view):
+    """The two fee cuts of mid 2024, between which no volume has a sure date, are one step, and not read off 2025."""
+    early, late = (
+        fit_fee_model(pool_history(jlp_view(when))).breaks for when in ("2024-11-15", "2026-01-01")
+    )
+    cut = "2024-06-07: trade.base_bps 10 -> 7, trade.impact.model none -> linear; 2024-07-11: trade.base_bps 7 -> 6"
+    assert [check.what for check in early] == [cut]
+    days = ["2024-06-07", "2025-06-03", "2025-09-17", "2025-12-02"]
+    assert [str(check.day) for check in late] == days
+    assert late[0].what == cut
+    # fees of opens and closes, lower than gross ones, are a change of basis and no part of the cut
+    assert late[0].shift == pytest.approx(early[0].shift, abs=2 * early[0].std_error)
+
+
 def test_a_young_regime_joins_the_one_before(made_view):
     """With fewer than 30 days since a change there is no dummy for it; no day is lost."""
     facts = made_view("2024-02-05", "2023-01-01", **fee_world(0.15, 0.1)).facts
