@@ -143,7 +143,9 @@ def test_a_baseline_is_scored_with_the_errors_known_then():
     errors = (forecasts.outcome - forecasts.centre["persistence"])[:19, 1]
     samples = np.sort(np.log(official_apy(forecasts.centre["persistence"][20, 1] + errors, 365)))
     came = np.log(official_apy(forecasts.outcome[20, 1], 365))
-    assert scored.values["persistence"]["crps"][20, 1] == pytest.approx(float(crps(samples, came)), rel=1e-12)
+    assert scored.metrics["persistence"]["crps"][20, 1] == pytest.approx(
+        float(crps(samples, came)), rel=1e-12
+    )
 
 
 def test_a_candidate_is_scored_with_the_factor_known_then():
@@ -160,14 +162,14 @@ def test_a_candidate_is_scored_with_the_factor_known_then():
     samples = centre[20, 0] + factor * spread[20, 0]
     logs = np.log(official_apy(samples, 365))
     came = np.log(official_apy(forecasts.outcome[20, 0], 365))
-    assert scored.values["card"]["crps"][20, 0] == pytest.approx(float(crps(logs, came)), rel=1e-12)
+    assert scored.metrics["card"]["crps"][20, 0] == pytest.approx(float(crps(logs, came)), rel=1e-12)
     covered = inside(samples[None], forecasts.outcome[20:21, 0], 0.8)[0]
-    assert scored.values["card"]["coverage_80"][20, 0] == float(covered)
+    assert scored.metrics["card"]["coverage_80"][20, 0] == float(covered)
 
 
 def test_nothing_is_scored_before_errors_are_known():
     """At one week the ninth origin is the first with eight known errors, at two weeks the tenth."""
-    values = Scored(made_forecasts(np.random.default_rng(3))).values["persistence"]["crps"]
+    values = Scored(made_forecasts(np.random.default_rng(3))).metrics["persistence"]["crps"]
     assert np.flatnonzero(np.isfinite(values[:, 0]))[0] == LEAST_ERRORS
     assert np.flatnonzero(np.isfinite(values[:, 1]))[0] == LEAST_ERRORS + 1
     assert np.isnan(values[-1]).all()
