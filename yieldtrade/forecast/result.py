@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.card import ApyModel, Card
     from yieldtrade.forecast.evaluate import TrackRecord
     from yieldtrade.forecast.fees import FeeModel
+    from yieldtrade.forecast.nowcast import NowcastRecord
     from yieldtrade.forecast.periods import Calendar
     from yieldtrade.forecast.scenarios import BreakEven, ScenarioCell
     from yieldtrade.forecast.tvl import TvlModel
@@ -239,8 +240,7 @@ class ForecastReport:
     scenario_card
         The line behind scenarios and break-evens: the card, or what fees stated by the user make of it.
     track_record, nowcast_record
-        Scores of past forecasts of whole periods, and of periods as far observed as the running one; None where
-        not asked for, the second also where no day or every day is observed.
+        Scores of past forecasts of whole periods, and of running ones by days observed; None where not asked for.
     scenarios, break_evens
         APY by TVL and volume, and the volume that an APY takes; empty with too few weeks.
     pool_share
@@ -267,7 +267,7 @@ class ForecastReport:
     apy_model: ApyModel | None
     scenario_card: Card | None
     track_record: TrackRecord | None
-    nowcast_record: TrackRecord | None
+    nowcast_record: NowcastRecord | None
     scenarios: tuple[ScenarioCell, ...]
     break_evens: tuple[BreakEven, ...]
     pool_share: float
