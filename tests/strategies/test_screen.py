@@ -93,7 +93,7 @@ def test_a_row_can_be_priced_again(busy, forecaster):
         assert not {"scenario", "flat_costs_usd"} & set(record)
         assert isinstance(record["trade"], str)
         assert row == replace(row, trade=None, scenario=None)
-        assert "trade=" not in repr(row)
+        assert " trade=" not in repr(row)
     loop = next(row for row in priced if row.row_id == "BBB-2606:principal_loop")
     dearer = replace(loop.scenario, borrow_apy=2 * loop.scenario.borrow_apy)
     owed = loop.trade.debt * (1.18**loop.trade.years - 1.09**loop.trade.years)

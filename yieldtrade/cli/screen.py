@@ -47,7 +47,11 @@ FOUND = 3
     "--strategy", "strategies", multiple=True, metavar="NAME", help="Only this strategy; may be repeated."
 )
 @click.option(
-    "--contract", "contracts", multiple=True, metavar="NAME", help="Only this contract; may be repeated."
+    "--contract",
+    "contracts",
+    multiple=True,
+    metavar="NAME",
+    help="Only this contract or pool; may be repeated.",
 )
 @click.option(
     "--implied", multiple=True, metavar="CONTRACT=RATE", help="State the implied yield of a contract."

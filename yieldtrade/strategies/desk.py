@@ -7,7 +7,6 @@ period, one reading of each venue's quotes and one set of random numbers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +17,7 @@ from yieldtrade.strategies.exit_yield import implied_sd, relative_changes, relat
 from yieldtrade.strategies.inputs import ExitYield
 from yieldtrade.strategies.risk import Draws
 from yieldtrade.strategies.row import InputLine
+from yieldtrade.strategies.subject import Market
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from yieldtrade.series import DailySeries
     from yieldtrade.strategies.exit_yield import YieldPath
     from yieldtrade.strategies.inputs import Forecaster, ScreenSettings, YieldForecast
+    from yieldtrade.strategies.subject import Subject
 
 # Price changes needed to measure a volatility, and days of closes it is measured on.
 MIN_RETURNS = 20
@@ -57,21 +58,6 @@ class Spread(NamedTuple):
     relative: float
     text: str
     own: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Market:
-    """One contract at the moment of the screen: its quote and its clock.
-
-    ``tau`` is years to maturity on the contract's own clock, None where the clock is not defined (``problem``
-    says why); ``days_left`` is days on the wall clock.
-    """
-
-    contract: Contract
-    quote: YieldQuote | None
-    tau: float | None
-    days_left: float
-    problem: str = ""
 
 
 class Desk:
@@ -123,22 +109,22 @@ class Desk:
         """Years to maturity of a market at a moment, on its own clock."""
         return max(years_to_maturity(market.contract, moment), 0.0)
 
-    def forecast(self, market: Market, start: datetime, end: datetime) -> Answer:
-        """Forecast the settled APY of a market's underlying over a period, once for each."""
-        key = (market.contract.underlying, start, end, market.contract.terms.get("settlement_lag_weeks"))
+    def forecast(self, subject: Subject, start: datetime, end: datetime) -> Answer:
+        """Forecast the settled APY of a subject's underlying over a period, once for each."""
+        key = (subject.underlying, start, end, subject.terms.get("settlement_lag_weeks"))
         if key not in self._forecasts:
-            self._forecasts[key] = self._ask(market, start, end)
+            self._forecasts[key] = self._ask(subject, start, end)
         return self._forecasts[key]
 
-    def is_points_market(self, market: Market) -> bool:
+    def is_points_market(self, subject: Subject) -> bool:
         """Say whether the underlying publishes a yield of exactly zero."""
-        underlying = market.contract.underlying
-        if self.is_pool(underlying):
+        if self.is_pool(subject.underlying):
             return False
-        values = self.history(underlying).values
+        values = self.history(subject.underlying).values
         if values.size:
             return not values.any()
-        return market.quote is not None and market.quote.underlying_apy == 0
+        quotes = [market.quote for market in subject.markets if market.quote is not None]
+        return bool(quotes) and all(quote.underlying_apy == 0 for quote in quotes)
 
     def is_pool(self, underlying: str) -> bool:
         """Say whether the underlying is a pool, whose yield comes from its fees."""
@@ -265,8 +251,8 @@ class Desk:
                 problem = str(error)
         return Market(contract=contract, quote=quote, tau=tau, days_left=days_left, problem=problem)
 
-    def _ask(self, market: Market, start: datetime, end: datetime) -> Answer:
-        underlying, terms = market.contract.underlying, market.contract.terms
+    def _ask(self, subject: Subject, start: datetime, end: datetime) -> Answer:
+        underlying, terms = subject.underlying, subject.terms
         try:
             if self._forecaster is not None:
                 return Answer(self._forecaster(underlying, start, end), "")

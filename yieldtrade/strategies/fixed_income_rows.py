@@ -14,17 +14,18 @@ from yieldtrade.strategies.worksheet import Worksheet, write_row
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.fixed_income import Route
     from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.strategies.subject import Subject
 
 NAME = "fixed_income"
 STRESSED_REDEMPTION = 0.98
 
 
-def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
+def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
     """Yield the one row of a contract."""
-    yield write_row(desk, market, NAME, "", _fill)
+    yield write_row(desk, subject, NAME, "", _fill)
 
 
 def _fill(sheet: Worksheet) -> None:

@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield, YieldForecast
     from yieldtrade.strategies.interest_period import Side
     from yieldtrade.strategies.risk import Draws
     from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.strategies.subject import Market, Subject
     from yieldtrade.tokens.ledger import YieldFeeBase
 
 NAME = "interest_period"
@@ -83,11 +84,11 @@ class Margin(NamedTuple):
     cap: float
 
 
-def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
+def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
     """Yield the row of a long and that of a short; both live through the same simulated futures."""
     futures = Futures()
     for side in SIDES:
-        yield write_row(desk, market, NAME, side, partial(_fill, side=side, futures=futures))
+        yield write_row(desk, subject, NAME, side, partial(_fill, side=side, futures=futures))
 
 
 class Futures:

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from yieldtrade.lending.oracle import PrincipalOracle
-    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield
     from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.strategies.subject import Subject
 
 NAME = "principal_loop"
 
@@ -45,9 +46,9 @@ class Loan(NamedTuple):
     oracle: PrincipalOracle
 
 
-def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
+def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
     """Yield the one row of a contract."""
-    yield write_row(desk, market, NAME, "", _fill)
+    yield write_row(desk, subject, NAME, "", _fill)
 
 
 def _fill(sheet: Worksheet) -> None:
