@@ -151,7 +151,7 @@ def test_huber_shrugs_off_outliers(made_view):
     """Ten days of absurd fees at high volume bend the least squares line and hardly the robust one."""
     world = fee_world(0.15, 0.05)
     high = np.argsort(world["volume_usd"])[-10:]
-    world["gross_fees_usd"][high] *= 8
+    world["gross_fees_usd"][high] *= 4
     model = fit_fee_model(pool_history(made_view("2024-02-05", "2023-01-01", **world)))
     assert model.log_fit["b"].estimate - 0.15 > 0.1
     assert abs(model.huber_fit["b"].estimate - 0.15) < 0.05
