@@ -160,6 +160,8 @@ class Scored:
         for name, metrics in self.metrics.items():
             for h in range(self._forecasts.outcome.shape[1]):
                 for metric, values in metrics.items():
+                    if metric == "pit" and name != SELECTED:
+                        continue
                     for label, value, origins in _means(metric, values[:, h]):
                         yield self._score(name, h, label, value, origins)
                 yield from self._skills(name, h)

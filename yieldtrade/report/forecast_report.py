@@ -39,6 +39,7 @@ RECORD_METRICS = (
     "coverage_95",
     "raw_coverage_80",
 )
+SCORE_COLUMNS = ("target", "model", "horizon", "days_observed", "metric", "value", "origins")
 RECORD_CAVEAT = (
     "Skill is 1 - CRPS/CRPS of persistence, on log APY, on APY itself, and against the mean of four weeks. Settings "
     "of the model were chosen with this same record in view and no later period was held out: expect less."
@@ -325,13 +326,13 @@ def _record_row(record: TrackRecord, horizon: int) -> dict[str, Any]:
 
 
 def score_rows(report: ForecastReport) -> list[tuple[Any, ...]]:
-    """Return every score as the store keeps it: model, horizon, metric, value, origins."""
-    if report.track_record is None:
-        return []
+    """Return every score of the past weeks, and of running ones as far seen as this one, as the store keeps it."""
+    records = [record for record in (report.track_record, report.nowcast_record) if record is not None]
     return [
-        (s.model, s.horizon, s.metric, s.value, s.origins)
-        for s in report.track_record.scores
-        if math.isfinite(s.value)
+        tuple(row[name] for name in SCORE_COLUMNS)
+        for record in records
+        for row in record.rows()
+        if math.isfinite(row["value"])
     ]
 
 
