@@ -46,6 +46,12 @@ TRADES = {
     ("interest_period", "short"): "YT short",
     ("principal_loop", ""): "PT loop",
     ("fixed_income", ""): "PT fixed",
+    ("principal_spread", ""): "PT spread",
+    ("leveraged_yield", "long"): "YT long, levered",
+    ("leveraged_yield", "short"): "YT short, levered",
+    ("jlp_loop", "kamino"): "JLP loop, Kamino",
+    ("jlp_loop", "jupiter"): "JLP loop, Jupiter",
+    ("jlp_loop", "drift"): "JLP loop, Drift",
 }
 SIGNAL_COLUMNS = (
     "row_id",

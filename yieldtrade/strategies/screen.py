@@ -7,7 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from yieldtrade.errors import UnknownNameError
-from yieldtrade.strategies import fixed_income_rows, interest_period_rows, principal_loop_rows
+from yieldtrade.strategies import (
+    fixed_income_rows,
+    interest_period_rows,
+    principal_loop_rows,
+    principal_spread_rows,
+)
 from yieldtrade.strategies.desk import Desk
 from yieldtrade.strategies.inputs import DEFAULT_SEED, Costs, ScreenSettings
 from yieldtrade.strategies.ranking import rank
@@ -41,6 +46,7 @@ STRATEGIES: Mapping[str, Strategy] = {
     interest_period_rows.NAME: Strategy("contract", interest_period_rows.opportunities),
     principal_loop_rows.NAME: Strategy("contract", principal_loop_rows.opportunities),
     fixed_income_rows.NAME: Strategy("contract", fixed_income_rows.opportunities),
+    principal_spread_rows.NAME: Strategy("contract", principal_spread_rows.opportunities),
 }
 
 
