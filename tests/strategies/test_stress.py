@@ -303,6 +303,8 @@ def test_an_unlevered_loop_has_no_loan():
         (lambda: StressSettings(borrow_multiples=(-1.0,)), "borrow_multiples"),
         (lambda: StressSettings(utilizations=(1.5,)), "utilizations"),
         (lambda: StressSettings(depth_losses=(1.0,)), "depth_losses"),
+        (lambda: StressSettings(price_moves=(-1.0,)), "price_moves"),
+        (lambda: StressSettings(implied_moves=(math.nan,)), "implied_moves"),
         (lambda: StressSettings(late_days=-1.0), "late_days"),
         (lambda: StressSettings(cut=LimitCut(0.0, 0.0, 0.0, 0.0)), "per_day"),
         (lambda: StressSettings(cut=LimitCut(0.1, -1.0, 0.0, 0.0)), "margin_call_days"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from yieldtrade.errors import CapacityError, DomainError
 from yieldtrade.pool.composition import aum, virtual_price
+from yieldtrade.pool.creation import creation_arbitrage
 from yieldtrade.pool.minting import burn_jlp, mint_jlp
 from yieldtrade.pool.parameters import stated_parameters
 from yieldtrade.pool.state import CustodyState, PoolState
@@ -149,6 +150,32 @@ def test_no_size_of_a_fine_grid_is_better(direction, ratio, edge, slope, gas):
     assert profits.max() <= found.profit_usd * (1 + 1e-9) + 1e-9 * found.size_usd * 1e-3
     assert found.profit_usd == pytest.approx(float(trade.pnl(found.size_usd)), abs=1e-12)
     assert (found.status == "none") == (found.profit_usd == 0)
+
+
+def test_the_search_over_baskets_finds_the_same_deposit():
+    """Creation as the paper states it, on deposits of SOL alone, ends at the same size and profit."""
+    trade = creation()
+
+    def discount(p, target, R, D):
+        size = float(p[0] * D[0])
+        # a deposit of the other asset is lost
+        return -float(trade.flow(size).mint_fee) if D[1] == 0 else -1.0
+
+    def costs(size):
+        return 3e-4 * size + 2e-10 * size**2 * (1.0 - float(trade.flow(size).mint_fee))
+
+    found = creation_arbitrage(
+        discount,
+        np.array([100.0, 1.0]),
+        np.array([4.2e6, 580e6]),
+        np.array([0.44, 0.56]),
+        budget=20e6,
+        aum_limit=None,
+        premium=25e-4,
+        costs=costs,
+    )
+    assert found.profit_usd == pytest.approx(trade.best().profit_usd, rel=1e-9)
+    assert found.trade[0] * 100.0 == pytest.approx(trade.best().size_usd, rel=1e-3)
 
 
 def test_the_best_size_may_lie_just_before_a_jump():

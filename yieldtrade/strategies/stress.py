@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, YEAR_SECONDS
 from yieldtrade.elementwise import checked, not_negative, positive, share
 from yieldtrade.errors import DomainError
-from yieldtrade.strategies.inputs import Scenario, probability
+from yieldtrade.strategies.inputs import Scenario, above_minus_one, probability
 from yieldtrade.strategies.standing import (
     LimitCut,
     Standing,
@@ -88,9 +88,14 @@ class StressSettings:
             ("borrow_multiples", not_negative),
             ("utilizations", probability),
             ("depth_losses", share),
+            ("price_moves", above_minus_one),
+            ("premiums", above_minus_one),
         ):
             for value in getattr(self, name):
                 checked(name, value, bound(name))
+        for name in ("implied_moves", "settled_sds"):
+            for value in getattr(self, name):
+                checked(name, value)
         for name in ("late_days", "frozen_hours", "redemption_factor"):
             checked(name, getattr(self, name), not_negative(name))
         checked("cut.per_day", self.cut.per_day, positive("cut.per_day"))
@@ -248,7 +253,7 @@ def standard_shocks(
     ]
     prices = [
         _field(
-            f"underlying {m:+.0%}",
+            f"underlying {m * 100:+g}%",
             "underlying_ratio",
             "the price of the underlying",
             partial(mul, 1.0 + m),
@@ -267,7 +272,7 @@ def standard_shocks(
         _frozen(hard.frozen_hours, known),
         _limit_cut(hard.cut),
         *(
-            _field(f"premium {p:.0%}", "premium", "a premium of the pool's share", _to(p))
+            _field(f"premium {p * 100:g}%", "premium", "a premium of the pool's share", _to(p))
             for p in hard.premiums
         ),
         _field(
@@ -301,7 +306,7 @@ def _unknown(name: str, words: str, missing: str) -> Shock:
 
 
 def _utilization(u: float, known: StressInputs) -> Shock:
-    name, words = f"utilization {u:.0%}", "the borrow APY"
+    name, words = f"utilization {u * 100:g}%", "the borrow APY"
     curve = known.borrow_apy_at
     if curve is None:
         return _unknown(name, words, "the lender's borrow curve")
@@ -322,7 +327,7 @@ def _implied(move: float) -> Shock:
 
 def _depth(lost: float, known: StressInputs) -> Shock:
     """Shock of the depth at the exit: what a size costs grows as the inverse of what is left."""
-    name, words = f"depth {-lost:.0%}", "the depth of the market"
+    name, words = f"depth {-lost * 100:g}%", "the depth of the market"
     impact = known.exit_impact
     if impact is None:
         return _unknown(name, words, "the price impact of the exit")

@@ -204,7 +204,7 @@ class TargetWeightArbitrage:
         q
             Size, USD, numbers or an array.
         price_ratio
-            Price at the end of what is sold over its price when the trade begins.
+            Price at the end of what is sold over its price when the trade begins, 0 or more.
 
         Raises
         ------
@@ -212,7 +212,8 @@ class TargetWeightArbitrage:
             As :meth:`flow`.
         """
         traded = self.flow(q)
-        return traded.proceeds * price_ratio - traded.outlay - self._gas(q)
+        ratio = checked("price_ratio", price_ratio, not_negative("price_ratio"))
+        return traded.proceeds * ratio - traded.outlay - self._gas(q)
 
     def naive(self) -> float:
         """Figure that most screens show: premium or discount of the smallest trade less the base fee."""
