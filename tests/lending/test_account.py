@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yieldtrade.errors import DataError, DomainError
+from yieldtrade.errors import DataError, DomainError, MarketDefinitionError
 from yieldtrade.lending.account import (
     Account,
     Collateral,
@@ -21,6 +22,7 @@ from yieldtrade.lending.account import (
     borrow_capacity,
     borrow_caps,
     deposit_room,
+    gates_from_terms,
     health_factor,
     is_liquidatable,
     liquidation_ltv,
@@ -30,6 +32,7 @@ from yieldtrade.lending.account import (
 from yieldtrade.lending.curve import parse_curve
 from yieldtrade.lending.oracle import LinearDiscountOracle
 from yieldtrade.lending.reserve import Reserve
+from yieldtrade.market import Parameter, Terms
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KLEND = json.loads((GOLDEN / "klend_leverage.json").read_text())["cases"]
@@ -220,6 +223,28 @@ def test_each_gate_is_a_named_cap():
         {**shared, "borrow_limit_outside_group": 30.0}
     )
     assert (deposit_room(gates), deposit_room(LendingGates())) == (6.0, None)
+
+
+def terms_of(values):
+    """Terms of a lender with these parameters."""
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    return Terms("kamino", {n: Parameter(n, v, "tokens", moment, "user", "test") for n, v in values.items()})
+
+
+def test_gates_are_read_from_terms():
+    """What the terms state of an asset becomes its gates; a limit without its usage is asked for."""
+    stated = {
+        "borrow_limit.USDC": 900,
+        "elevation_group_borrow_limit.USDC": 600,
+        "borrowed_in_group.USDC": 575,
+        "min_position.SOL": 1,
+    }
+    assert gates_from_terms(terms_of(stated), "USDC") == LendingGates(
+        borrow_limit=900.0, elevation_group_borrow_limit=600.0, borrowed_in_group=575.0
+    )
+    assert gates_from_terms(terms_of({}), "USDC") == LendingGates()
+    with pytest.raises(MarketDefinitionError, match=r"withdrawn_today\.USDC"):
+        gates_from_terms(terms_of({"daily_withdrawal_cap.USDC": 10}), "USDC")
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,12 @@ def test_a_borrow_factor_counts_for_the_limit_and_not_for_the_bonus_left():
     assert soft_liquidate(800, 500, RULES).rounds == ()
 
 
+def test_a_loan_under_water_pays_no_deleveraging_bonus():
+    """Above 100 % nothing is left to pay from, and the threshold never falls below nothing."""
+    terms = {"decrease_per_day": 0.02, "min_bonus": 0.005, "bonus_per_day": 0.005, "max_bonus": 0.05}
+    assert auto_deleverage(60, 1.1, **terms) == (0.0, 0.0)
+
+
 @given(st.floats(0, 1), st.floats(0.001, 0.5))
 def test_the_day_of_deleveraging_is_when_the_threshold_meets_the_loan(ltv, decrease):
     """On the day told, the threshold equals the loan to value; without hurry it lies above before."""

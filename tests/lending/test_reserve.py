@@ -219,6 +219,17 @@ def test_a_venue_that_counts_seconds_needs_no_slots():
     assert (reserve.borrow_apr, reserve.periods_per_year) == (pytest.approx(0.11), 31_536_000)
 
 
+def test_terms_say_how_loans_end():
+    """A fixed term and liquidation switched off are flags of the reserve; unsaid, loans are open and liquidated."""
+    curve = {"borrow_curve__USDC": "0:0 1:0.5"}
+    plain = reserve_from_terms(terms_of(**curve), stored(1e6, 5e5), "USDC")
+    assert (plain.is_fixed_term, plain.liquidates_on_price) == (False, True)
+    flagged = terms_of(**curve, fixed_term__USDC=True, price_liquidation__USDC=False)
+    reserve = reserve_from_terms(flagged, stored(1e6, 5e5), "USDC")
+    assert (reserve.is_fixed_term, reserve.liquidates_on_price) == (True, False)
+    assert reserve.after_borrow(1.0).is_fixed_term
+
+
 @pytest.mark.parametrize(
     ("values", "totals", "error", "message"),
     [

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from yieldtrade.lending.reserve import Reserve
+    from yieldtrade.market import Terms
 
 # Reason under which the screener rejects a row whose lender would not act on its price.
 ORACLE_STALE = "oracle_stale"
@@ -257,6 +258,36 @@ class LendingGates:
                 checked(name, getattr(self, name), not_negative(name))
         if self.utilization_block is not None and self.utilization_block > 1:
             raise DomainError(f"utilization_block = {self.utilization_block!r} must lie in [0, 1]")
+
+
+# Limits, and what has been used of each; a limit means nothing without it.
+_USED_OF = {
+    "deposit_limit": "deposited",
+    "borrow_limit": None,
+    "utilization_block": None,
+    "borrow_limit_outside_group": "borrowed_outside_group",
+    "elevation_group_borrow_limit": "borrowed_in_group",
+    "daily_withdrawal_cap": "withdrawn_today",
+    "min_position": None,
+}
+
+
+def gates_from_terms(terms: Terms, asset: str) -> LendingGates:
+    """Take the gates of a reserve from a lender's terms, each as ``NAME.ASSET``; one not stated is none.
+
+    Raises
+    ------
+    MarketDefinitionError
+        A limit is stated without what has been used of it.
+    DomainError
+        A negative figure, or a utilization above 1.
+    """
+    stated = {}
+    for limit, used in _USED_OF.items():
+        if f"{limit}.{asset}" in terms:
+            for name in filter(None, (limit, used)):
+                stated[name] = terms.number(f"{name}.{asset}")
+    return LendingGates(**stated)
 
 
 def borrow_caps(reserve: Reserve, gates: LendingGates, *, in_group: bool) -> dict[str, float]:

@@ -278,7 +278,7 @@ def auto_deleverage(
     days
         Since the margin-call period ended, 0 or more.
     ltv
-        Loan to value without borrow factors, in [0, 1].
+        Loan to value without borrow factors, 0 or more; above 1 nothing is left to pay a bonus from.
     decrease_per_day
         Fall of the threshold x.
     min_bonus, bonus_per_day, max_bonus
@@ -301,7 +301,7 @@ def auto_deleverage(
     names = ("min_bonus", "bonus_per_day", "max_bonus")
     bonus = evaluate(
         _deleverage_bonus,
-        (not_negative("days"), _LTV, *(not_negative(name) for name in names)),
+        (not_negative("days"), not_negative("ltv"), *(not_negative(name) for name in names)),
         "raise",
         days=days,
         ltv=ltv,
@@ -315,7 +315,8 @@ def auto_deleverage(
 def _deleverage_bonus(
     xp: Any, days: Any, ltv: Any, min_bonus: Any, bonus_per_day: Any, max_bonus: Any
 ) -> Any:
-    most = where(xp, max_bonus < 1.0 - ltv, max_bonus, 1.0 - ltv)
+    left = where(xp, ltv < 1, 1.0 - ltv, 0.0)
+    most = where(xp, max_bonus < left, max_bonus, left)
     grown = min_bonus + bonus_per_day * days
     return where(xp, grown < most, grown, most)
 
