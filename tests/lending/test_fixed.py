@@ -116,6 +116,7 @@ def test_drifts_rate_never_falls(kink, u, base, extra):
         lambda: aave_index_growth(1, -1),
         lambda: morpho_rates_wad(WAD + 1, 1, 1),
         lambda: morpho_rates_wad(0.5, 1, 1),
+        lambda: morpho_rates_wad(WAD, 0, 1),
         lambda: drift_asset_weight(8_000, -1, 1),
         lambda: drift_liability_weight(8_000, 1, 0.5),
         lambda: drift_rates(1, optimal_utilization=0, optimal_rate=0, max_rate=0),

@@ -81,6 +81,14 @@ def test_worked_example_of_the_own_loan():
     assert EXAMPLE.max_borrow_at(0.15) == pytest.approx(57.5e6, rel=1e-9)
 
 
+def test_worked_example_of_a_small_reserve():
+    """On 50 million at 80 %, borrowing 600,000 brings the rate to 11.5348 %."""
+    reserve = Reserve(
+        borrowed=40e6, available=10e6, model=K, slot_adjustment=1.25, periods_per_year=SLOTS_PER_YEAR
+    )
+    assert reserve.borrow_apy_after(600_000) == pytest.approx(0.115348, abs=1e-6)
+
+
 def test_rates_of_a_squeeze_are_those_of_the_stress_table():
     """At 95 and 100 % utilization the example's curve costs 58.1 and 86.8 % a year."""
     assert EXAMPLE.borrow_apy_at([0.95, 1.0]).tolist() == pytest.approx([0.581436, 0.868246], abs=1e-6)
@@ -168,6 +176,7 @@ def test_a_full_reserve_lends_nothing():
         ({"borrowed": 0.0, "available": 1.0, "fees": 2.0}, "supply = -1.0"),
         ({"borrowed": -1.0}, "borrowed"),
         ({"available": math.nan}, "available"),
+        ({"available": None}, "available"),
         ({"host_rate": -0.01}, "host_rate"),
         ({"take_rate": 1.2}, "take_rate"),
         ({"slot_adjustment": 0.0}, "slot_adjustment"),

@@ -132,7 +132,7 @@ def morpho_rates_wad(utilization_wad: int, rate_at_target: int, elapsed: int) ->
     utilization_wad
         Utilization times 1e18, 0 to 1e18.
     rate_at_target
-        Rate a second at target utilization when the time began, times 1e18.
+        Rate a second at target utilization when the time began, times 1e18, above 0.
     elapsed
         Seconds passed.
 
@@ -141,7 +141,7 @@ def morpho_rates_wad(utilization_wad: int, rate_at_target: int, elapsed: int) ->
     DomainError
         A number that is negative or not whole, or a utilization above 1.
     """
-    u, start = whole("utilization_wad", utilization_wad, 0), whole("rate_at_target", rate_at_target, 0)
+    u, start = whole("utilization_wad", utilization_wad, 0), whole("rate_at_target", rate_at_target, 1)
     seconds = whole("elapsed", elapsed, 0)
     if u > WAD:
         raise DomainError(f"utilization_wad = {u} must be at most {WAD}")
