@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yieldtrade.conventions import apy_from_apr
 from yieldtrade.errors import DomainError, MarketDefinitionError, MissingDataError
 from yieldtrade.lending.accrual import SLOTS_PER_YEAR
 from yieldtrade.lending.curve import BorrowCurve, parse_curve, slot_adjustment
@@ -56,6 +57,13 @@ def test_rates_equal_the_vendors(given_, expected):
         assert getattr(reserve, name) == pytest.approx(expected[name], rel=1e-10), name
     for name in ("borrow_apy", "supply_apy"):
         assert getattr(reserve, name) == pytest.approx(expected[name], rel=1e-4, abs=1e-6), name
+
+
+@pytest.mark.parametrize(("given_", "expected"), of_kind("apr_to_apy"))
+def test_compounding_every_slot_equals_the_vendors(given_, expected):
+    """A simple rate compounded every slot equals the vendor's APY within the noise of its power."""
+    apy = apy_from_apr(given_["apr"], SLOTS_PER_YEAR)
+    assert apy == pytest.approx(expected["apy"], rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize(("given_", "expected"), of_kind("borrow_impact"))
