@@ -17,6 +17,8 @@ from yieldtrade.lending.fixed import (
     WAD,
     aave_index_growth,
     compound_slots_bits,
+    drift_asset_weight,
+    drift_liability_weight,
     drift_rates,
     morpho_rates_wad,
 )
@@ -82,6 +84,23 @@ def test_rates_equal_drifts(given_, expected):
     assert (rates.borrow, rates.deposit) == (expected["borrow_rate"], expected["deposit_rate"])
 
 
+@pytest.mark.parametrize(
+    ("rule", "given_", "expected"),
+    [
+        pytest.param(rule, *case.values, id=case.id)
+        for kind, rule in (
+            ("drift_asset_weight", drift_asset_weight),
+            ("drift_liability_weight", drift_liability_weight),
+        )
+        for case in of_kind(kind)
+    ],
+)
+def test_weights_equal_drifts(rule, given_, expected):
+    """Size discount and size premium on Drift are reproduced to the last of four decimals."""
+    weight = rule(given_["weight"], given_["imf"], given_["size_tokens"] * 10**9)
+    assert weight == expected["weight"]
+
+
 @given(st.integers(1, 10**6 - 1), st.integers(0, 10**6 - 1), st.integers(0, 10**6), st.integers(0, 10**7))
 def test_drifts_rate_never_falls(kink, u, base, extra):
     """One more millionth of utilization never lowers the rate, wherever the kink lies."""
@@ -97,6 +116,9 @@ def test_drifts_rate_never_falls(kink, u, base, extra):
         lambda: aave_index_growth(1, -1),
         lambda: morpho_rates_wad(WAD + 1, 1, 1),
         lambda: morpho_rates_wad(0.5, 1, 1),
+        lambda: morpho_rates_wad(WAD, 0, 1),
+        lambda: drift_asset_weight(8_000, -1, 1),
+        lambda: drift_liability_weight(8_000, 1, 0.5),
         lambda: drift_rates(1, optimal_utilization=0, optimal_rate=0, max_rate=0),
         lambda: drift_rates(1, optimal_utilization=1, optimal_rate=2, max_rate=1),
     ],

@@ -113,6 +113,11 @@ def test_morphos_curve_spans_a_quarter_to_four_times(rate):
         lambda: drift_curve(1.0, 0.1, 1.0),
         lambda: drift_curve(0.8, 0.2, 0.1),
         lambda: drift_curve(0.8, -0.2, 0.1),
+        lambda: drift_curve(0.8, None, 0.1),
+        lambda: drift_curve(0.8, 0.1, 0.2, math.nan),
+        lambda: jlp_loan_curve(
+            DualSlopeCurve(minimum=0.0, target=np.array([0.1, 0.2]), maximum=1.0, kink=0.8)
+        ),
         lambda: aave_curve(0.0, 0.9, -0.01, 0.5),
         lambda: morpho_curve(-0.1),
         lambda: morpho_rate_at_target(0.0, 0.5, 1),

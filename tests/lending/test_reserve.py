@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yieldtrade.conventions import apy_from_apr
 from yieldtrade.errors import DomainError, MarketDefinitionError, MissingDataError
 from yieldtrade.lending.accrual import SLOTS_PER_YEAR
 from yieldtrade.lending.curve import BorrowCurve, parse_curve, slot_adjustment
@@ -58,6 +59,13 @@ def test_rates_equal_the_vendors(given_, expected):
         assert getattr(reserve, name) == pytest.approx(expected[name], rel=1e-4, abs=1e-6), name
 
 
+@pytest.mark.parametrize(("given_", "expected"), of_kind("apr_to_apy"))
+def test_compounding_every_slot_equals_the_vendors(given_, expected):
+    """A simple rate compounded every slot equals the vendor's APY within the noise of its power."""
+    apy = apy_from_apr(given_["apr"], SLOTS_PER_YEAR)
+    assert apy == pytest.approx(expected["apy"], rel=1e-4, abs=1e-6)
+
+
 @pytest.mark.parametrize(("given_", "expected"), of_kind("borrow_impact"))
 def test_own_impact_equals_the_vendors(given_, expected):
     """After one's own loan the reserve stands where the vendor's library puts it."""
@@ -79,6 +87,14 @@ def test_worked_example_of_the_own_loan():
     assert EXAMPLE.borrow_apy_after(100e6) == pytest.approx(0.338657, abs=1e-6)
     assert EXAMPLE.headroom_to_next_kink() == pytest.approx(50e6, rel=1e-12)
     assert EXAMPLE.max_borrow_at(0.15) == pytest.approx(57.5e6, rel=1e-9)
+
+
+def test_worked_example_of_a_small_reserve():
+    """On 50 million at 80 %, borrowing 600,000 brings the rate to 11.5348 %."""
+    reserve = Reserve(
+        borrowed=40e6, available=10e6, model=K, slot_adjustment=1.25, periods_per_year=SLOTS_PER_YEAR
+    )
+    assert reserve.borrow_apy_after(600_000) == pytest.approx(0.115348, abs=1e-6)
 
 
 def test_rates_of_a_squeeze_are_those_of_the_stress_table():
@@ -168,6 +184,7 @@ def test_a_full_reserve_lends_nothing():
         ({"borrowed": 0.0, "available": 1.0, "fees": 2.0}, "supply = -1.0"),
         ({"borrowed": -1.0}, "borrowed"),
         ({"available": math.nan}, "available"),
+        ({"available": None}, "available"),
         ({"host_rate": -0.01}, "host_rate"),
         ({"take_rate": 1.2}, "take_rate"),
         ({"slot_adjustment": 0.0}, "slot_adjustment"),
@@ -217,6 +234,17 @@ def test_a_venue_that_counts_seconds_needs_no_slots():
         terms_of(borrow_curve__USDC="0:0.1 1:0.1", borrow_host_rate__USDC=0.01), stored(1e6, 5e5), "USDC"
     )
     assert (reserve.borrow_apr, reserve.periods_per_year) == (pytest.approx(0.11), 31_536_000)
+
+
+def test_terms_say_how_loans_end():
+    """A fixed term and liquidation switched off are flags of the reserve; unsaid, loans are open and liquidated."""
+    curve = {"borrow_curve__USDC": "0:0 1:0.5"}
+    plain = reserve_from_terms(terms_of(**curve), stored(1e6, 5e5), "USDC")
+    assert (plain.is_fixed_term, plain.liquidates_on_price) == (False, True)
+    flagged = terms_of(**curve, fixed_term__USDC=True, price_liquidation__USDC=False)
+    reserve = reserve_from_terms(flagged, stored(1e6, 5e5), "USDC")
+    assert (reserve.is_fixed_term, reserve.liquidates_on_price) == (True, False)
+    assert reserve.after_borrow(1.0).is_fixed_term
 
 
 @pytest.mark.parametrize(

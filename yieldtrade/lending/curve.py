@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
-from yieldtrade.elementwise import Bound, Number, as_number, evaluate, not_negative, where
+from yieldtrade.elementwise import Bound, Number, checked, evaluate, not_negative, positive, where
 from yieldtrade.errors import DomainError
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class BorrowCurve:
         DomainError
             A kink outside (0, 1), or rates that fall.
         """
-        if not 0 < kink < 1:
+        if not 0 < coordinate("kink", kink) < 1:
             raise DomainError(f"kink = {kink!r} must lie between 0 and 1")
         return cls(((0.0, base), (kink, rate_at_kink), (1.0, rate_at_full)))
 
@@ -234,11 +233,32 @@ def parse_curve(text: str) -> BorrowCurve:
     return BorrowCurve(pairs)
 
 
+def coordinate(name: str, value: Any) -> float:
+    """Return a figure of a curve as a float, refusing arrays and what is no finite number.
+
+    Raises
+    ------
+    DomainError
+        It is none.
+    """
+    number = checked(name, value)
+    if not isinstance(number, float):
+        raise DomainError(f"{name} holds an array; a borrow curve takes one number at a time")
+    return number
+
+
+def _point(pair: tuple[float, float]) -> CurvePoint:
+    try:
+        utilization, rate = pair
+    except (TypeError, ValueError):
+        raise DomainError(
+            f"point {pair!r} of a borrow curve: a pair of utilization and rate is needed"
+        ) from None
+    return CurvePoint(coordinate("utilization", utilization), coordinate("rate", rate))
+
+
 def _checked_points(points: Iterable[tuple[float, float]]) -> tuple[CurvePoint, ...]:
-    found = tuple(
-        CurvePoint(as_number("utilization", utilization), as_number("rate", rate))
-        for utilization, rate in points
-    )
+    found = tuple(_point(pair) for pair in points)
     if not 2 <= len(found) <= MAX_POINTS:  # noqa: PLR2004 - a line has two ends
         raise DomainError(f"a borrow curve has 2 to {MAX_POINTS} points, not {len(found)}")
     if found[0].utilization != 0 or found[-1].utilization != 1:
@@ -262,7 +282,7 @@ def _checked_points(points: Iterable[tuple[float, float]]) -> tuple[CurvePoint, 
     return found
 
 
-def slot_adjustment(recent_slot_ms: float, reference_slot_ms: float) -> float:
+def slot_adjustment(recent_slot_ms: Any, reference_slot_ms: Any) -> Any:
     """What a rate per slot is worth more a year where slots are shorter than the curve reckons (strategies.md 2.1).
 
     Parameters
@@ -275,7 +295,10 @@ def slot_adjustment(recent_slot_ms: float, reference_slot_ms: float) -> float:
     DomainError
         A length that is not positive and finite.
     """
-    for name, value in (("recent_slot_ms", recent_slot_ms), ("reference_slot_ms", reference_slot_ms)):
-        if not (0 < value < math.inf):
-            raise DomainError(f"{name} = {value!r} must be above 0 and finite")
-    return reference_slot_ms / recent_slot_ms
+    return evaluate(
+        lambda xp, recent_slot_ms, reference_slot_ms: reference_slot_ms / recent_slot_ms,
+        (positive("recent_slot_ms"), positive("reference_slot_ms")),
+        "raise",
+        recent_slot_ms=recent_slot_ms,
+        reference_slot_ms=reference_slot_ms,
+    )

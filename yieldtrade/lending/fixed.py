@@ -6,6 +6,7 @@ stated at its function. The float forms are in `curve`, `accrual` and `rate_mode
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -20,12 +21,14 @@ from yieldtrade.lending.rate_models import (
     MORPHO_STEEPNESS,
     MORPHO_TARGET,
 )
-from yieldtrade.pool.integers import decimal, whole, whole_units
+from yieldtrade.pool.integers import BPS, MICRO, decimal, whole, whole_units
 
 FRACTION_BITS = 60
 WAD = 10**18
 RAY = 10**27
-MICRO = 10**6
+
+# Units of the square root of a size that is counted in 1e-9 and multiplied by ten.
+_ROOT_UNITS = 10**5
 
 _LN_2_WAD = 693_147_180_559_945_309
 # Natural logarithm of 1e-18, in 1e-18: below it the exponential is 0.
@@ -129,7 +132,7 @@ def morpho_rates_wad(utilization_wad: int, rate_at_target: int, elapsed: int) ->
     utilization_wad
         Utilization times 1e18, 0 to 1e18.
     rate_at_target
-        Rate a second at target utilization when the time began, times 1e18.
+        Rate a second at target utilization when the time began, times 1e18, above 0.
     elapsed
         Seconds passed.
 
@@ -138,7 +141,7 @@ def morpho_rates_wad(utilization_wad: int, rate_at_target: int, elapsed: int) ->
     DomainError
         A number that is negative or not whole, or a utilization above 1.
     """
-    u, start = whole("utilization_wad", utilization_wad, 0), whole("rate_at_target", rate_at_target, 0)
+    u, start = whole("utilization_wad", utilization_wad, 0), whole("rate_at_target", rate_at_target, 1)
     seconds = whole("elapsed", elapsed, 0)
     if u > WAD:
         raise DomainError(f"utilization_wad = {u} must be at most {WAD}")
@@ -232,3 +235,41 @@ def _drift_extra(u: int, kink: int, extra: int) -> int:
             return added + whole_segment * (u - start) // (end - start)
         added += whole_segment
     return added
+
+
+def drift_asset_weight(weight: int, imf: int, size: int) -> int:
+    """Weight of a deposit on Drift after its size discount, in 1e-4 (strategies.md 2.7).
+
+    Parameters
+    ----------
+    weight
+        Of a small deposit, in 1e-4.
+    imf
+        Size factor in 1e-6; 0 switches the rule off.
+    size
+        Tokens in 1e-9.
+
+    Raises
+    ------
+    DomainError
+        A number that is negative or not whole.
+    """
+    plain, factor = whole("weight", weight, 0), whole("imf", imf, 0)
+    if factor == 0:
+        return plain
+    grown = MICRO + _root_of_size(size) * factor // _ROOT_UNITS
+    return min(plain, (MICRO + MICRO // 10) * BPS // grown)
+
+
+def drift_liability_weight(weight: int, imf: int, size: int) -> int:
+    """Weight of a debt on Drift after its size premium, in 1e-4; arguments are those of `drift_asset_weight`."""
+    plain, factor = whole("weight", weight, 0), whole("imf", imf, 0)
+    if factor == 0:
+        return plain
+    unit = _ROOT_UNITS * MICRO // BPS
+    return max(plain, plain - plain // 5 + _root_of_size(size) * factor // unit)
+
+
+def _root_of_size(size: int) -> int:
+    """Return the square root of a size in tokens, times `_ROOT_UNITS`."""
+    return math.isqrt(whole("size", size, 0) * 10 + 1)

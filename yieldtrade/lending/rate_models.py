@@ -9,9 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yieldtrade.conventions import YEAR_SECONDS
-from yieldtrade.elementwise import Bound, as_number, evaluate, not_negative, positive, where
+from yieldtrade.elementwise import Bound, evaluate, not_negative, positive, where
 from yieldtrade.errors import DomainError
-from yieldtrade.lending.curve import BorrowCurve
+from yieldtrade.lending.curve import BorrowCurve, coordinate
 
 if TYPE_CHECKING:
     from yieldtrade.pool.parameters import DualSlopeCurve
@@ -71,10 +71,7 @@ def jlp_loan_curve(curve: DualSlopeCurve) -> BorrowCurve:
     DomainError
         A curve of arrays: one curve at a time.
     """
-    return BorrowCurve.kinked(*(as_number(name, getattr(curve, name)) for name in _DUAL_SLOPE))
-
-
-_DUAL_SLOPE = ("minimum", "kink", "target", "maximum")
+    return BorrowCurve.kinked(curve.minimum, curve.kink, curve.target, curve.maximum)
 
 
 def morpho_curve(rate_at_target: float) -> BorrowCurve:
@@ -163,7 +160,9 @@ def drift_curve(
     DomainError
         A kink outside (0, 1), or rates that fall.
     """
-    if not 0 < optimal_utilization < 1:
+    for name, rate in (("optimal_rate", optimal_rate), ("max_rate", max_rate), ("min_rate", min_rate)):
+        coordinate(name, rate)
+    if not 0 < coordinate("optimal_utilization", optimal_utilization) < 1:
         raise DomainError(f"optimal_utilization = {optimal_utilization!r} must lie between 0 and 1")
     if not 0 <= optimal_rate <= max_rate:
         raise DomainError(f"max_rate = {max_rate!r} must not lie below optimal_rate = {optimal_rate!r}")

@@ -52,6 +52,10 @@ class Reserve:
         Factor on rates quoted per slot (`curve.slot_adjustment`); 1 for a venue that counts seconds.
     periods_per_year
         Compounding periods a year: 63,072,000 slots, or 31,536,000 seconds.
+    is_fixed_term
+        Whether its loans end on a date.
+    liquidates_on_price
+        Whether a falling price liquidates; a market can have that switched off.
 
     Raises
     ------
@@ -67,6 +71,8 @@ class Reserve:
     take_rate: Any | None = None
     slot_adjustment: Any = 1.0
     periods_per_year: float = YEAR_SECONDS
+    is_fixed_term: bool = False
+    liquidates_on_price: bool = True
 
     def __post_init__(self) -> None:
         settle_fields(self, ("borrowed", "available", "fees", "host_rate"), not_negative)
@@ -233,9 +239,9 @@ def reserve_from_terms(terms: Terms, rate: LendingRate, asset: str) -> Reserve |
     Parameters
     ----------
     terms
-        Of the lender: ``borrow_curve.ASSET`` as `parse_curve` reads it; optional ``borrow_host_rate.ASSET`` and
-        ``borrow_take_rate.ASSET``. A curve per slot also states ``slots_per_year``, ``reference_slot_ms`` and
-        ``recent_slot_ms``.
+        Of the lender: ``borrow_curve.ASSET`` as `parse_curve` reads it; optional ``borrow_host_rate.ASSET``,
+        ``borrow_take_rate.ASSET``, ``fixed_term.ASSET`` and ``price_liquidation.ASSET``. A curve per slot also
+        states ``slots_per_year``, ``reference_slot_ms`` and ``recent_slot_ms``.
     rate
         Totals supplied and borrowed, USD.
     asset
@@ -268,6 +274,8 @@ def reserve_from_terms(terms: Terms, rate: LendingRate, asset: str) -> Reserve |
             if per_slot
             else 1.0,
             periods_per_year=terms.number("slots_per_year") if per_slot else YEAR_SECONDS,
+            is_fixed_term=terms.get(f"fixed_term.{asset}") is True,
+            liquidates_on_price=terms.get(f"price_liquidation.{asset}") is not False,
         )
     except DomainError as error:
         raise DomainError(f"{terms.owner}: {asset}: {error}") from None

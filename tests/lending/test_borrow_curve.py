@@ -148,6 +148,10 @@ def test_kinked_builds_the_two_slopes():
         ([(0, 0), (1, 0.5), (1, 0.6)], "cannot jump at utilization 1"),
         ([(0, 0), (1, math.nan)], "rate = nan"),
         ([(0, 0), (math.inf, 1)], "utilization = inf"),
+        ([(0, None), (1, 0.5)], "rate"),
+        ([(0, 0), (1, [0.5, 0.6])], "one number at a time"),
+        ([(0, 0), (0.5, 0.1, 0.2), (1, 1)], "pair of utilization and rate"),
+        ([0, 1], "pair of utilization and rate"),
     ],
 )
 def test_points_that_are_no_curve_are_refused(points, message):
