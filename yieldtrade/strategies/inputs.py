@@ -156,6 +156,8 @@ class Scenario:
         Price of the underlying at the end over the price now, in units of the debt.
     redemption_factor
         ST paid for one PT at maturity.
+    debt_ratio
+        Price of what is owed at the end over the price now; 1 for dollars.
     """
 
     settled_apy: Any = None
@@ -163,6 +165,7 @@ class Scenario:
     borrow_apy: Any = None
     underlying_ratio: Any = 1.0
     redemption_factor: Any = 1.0
+    debt_ratio: Any = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,7 +185,8 @@ class LeveragedYield:
     def break_even_settled(self, exit_implied: float | None) -> BreakEven:
         """Settled APY at which the trade gains nothing, for an exit implied yield."""
         found = self.trade.break_even_settled(0.0 if exit_implied is None else exit_implied)
-        if self.yield_fee_base != "net" or found.value is None:
+        # a fall within a day may annualise to the loss of everything, to the last digit
+        if self.yield_fee_base != "net" or found.value is None or found.value <= -1:
             return found
         h = self.settlement_years
         paid = growth_from_apy(found.value, h) / (1.0 - self.yield_fee)

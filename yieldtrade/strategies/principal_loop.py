@@ -17,7 +17,7 @@ from yieldtrade.lending.leverage import check_ltv_limits, leverage_cap
 from yieldtrade.strategies.inputs import Scenario, above_minus_one
 from yieldtrade.strategies.returns import annual_return
 from yieldtrade.strategies.risk import first_passage, passage_odds
-from yieldtrade.strategies.roots import first_crossing
+from yieldtrade.strategies.roots import first_crossing, rate_limit
 from yieldtrade.strategies.row import BreakEven
 from yieldtrade.tokens.pricing import pt_price
 
@@ -279,7 +279,7 @@ class LeveragedPrincipalLoop:
             return BreakEven(
                 None, "never", "the PT does not bring the wanted wealth even with a debt of nothing"
             )
-        return BreakEven(math.expm1(math.log(room / self.debt) / self.years), "value")
+        return rate_limit(room / self.debt, self.years, "borrow APY")
 
     def break_evens(self, borrow_apy: float, hurdle_apy: float | None) -> dict[str, BreakEven]:
         """Every break-even of the loop (strategies.md 5)."""

@@ -6,7 +6,6 @@ liquidates. Before maturity the implied yield at exit is the only risk.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +14,7 @@ from yieldtrade.elementwise import Bound, checked, evaluate, not_negative, posit
 from yieldtrade.errors import DomainError
 from yieldtrade.strategies.returns import annual_return
 from yieldtrade.strategies.risk import normal_below
-from yieldtrade.strategies.roots import cost_recovered
+from yieldtrade.strategies.roots import cost_recovered, rate_limit
 from yieldtrade.strategies.row import BreakEven
 from yieldtrade.tokens.pricing import pt_price
 
@@ -177,13 +176,7 @@ class PrincipalSpread:
         if self.to_maturity:
             reason = "held to maturity: the PT redeems 1 ST whatever the yield"
             return BreakEven(None, "always" if price <= 1 else "never", reason)
-        try:
-            implied = math.expm1(-math.log(price) / self.exit_tau)
-        except OverflowError:
-            return BreakEven(None, "always", "no yield that can be represented is high enough to lose")
-        if implied <= -1:
-            return BreakEven(None, "never", "no exit yield above -100 % brings the price needed")
-        return BreakEven(implied, "value")
+        return rate_limit(1.0 / price, self.exit_tau, "exit yield")
 
     def break_evens(
         self, settled_apy: float | None = None, hurdle_apy: float | None = None

@@ -86,6 +86,29 @@ def cost_recovered(cost_ratio: float, implied_apy: float, tau: float) -> BreakEv
     return BreakEven(years * DAYS_PER_YEAR, "value")
 
 
+def rate_limit(ratio: float, years: float, what: str) -> BreakEven:
+    """Annual rate up to which a trade does not lose, ``ratio^(1/t) - 1``.
+
+    Over moments the rate leaves what numbers can hold, and the answer is a word.
+
+    Parameters
+    ----------
+    ratio
+        Growth over the whole time at which nothing is won or lost, above 0.
+    years
+        That time t, above 0.
+    what
+        Name of the rate, for the reason.
+    """
+    try:
+        rate = math.expm1(math.log(ratio) / years)
+    except OverflowError:
+        return BreakEven(None, "always", f"no {what} that can be represented is high enough to lose")
+    if rate <= -1:
+        return BreakEven(None, "never", f"no {what} above -100 % is low enough")
+    return BreakEven(rate, "value")
+
+
 def _bracketed(function: Callable[[float], float], start: float, end: float) -> tuple[float, int]:
     from scipy.optimize import brentq
 
