@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, iso, parse_instant
 from yieldtrade.errors import MissingDataError, YieldtradeError
 from yieldtrade.market import days_between, is_expired, years_to_maturity
+from yieldtrade.strategies.depth import FoundDepth, find_depth
 from yieldtrade.strategies.exit_yield import implied_sd, relative_changes, relative_spread, yield_path
 from yieldtrade.strategies.inputs import ExitYield
 from yieldtrade.strategies.risk import Draws
@@ -91,6 +92,7 @@ class Desk:
         self._histories: dict[str, DailySeries] = {}
         self._venues: dict[str, Venue] = {}
         self._spreads: dict[tuple[str, float], Spread | None] = {}
+        self._depths: dict[str, FoundDepth] = {}
         self._parameters: dict[tuple[str, int], InputLine] = {}
         self._borrow: LendingRate | None = None
         self.hurdle, self.hurdle_input = self._find_hurdle()
@@ -203,6 +205,19 @@ class Desk:
             return None
         note = f"stored {series.name}, over the growth published since the ST was issued, taken as 1"
         return self.line("st_price_usd", float(series.values[-1]), "USD per ST", _day_end(series, -1), note)
+
+    def depth(self, market: Market) -> FoundDepth:
+        """Return the pool of a contract that can be priced, at its quoted implied yield, or why there is none."""
+        name = market.contract.contract_id
+        if name not in self._depths:
+            price, settings = self.st_price(market), self.settings
+            self._depths[name] = find_depth(
+                self.view,
+                market,
+                None if price is None else float(price.value or 0.0),
+                settings.reject_age_factor * settings.max_quote_age_days,
+            )
+        return self._depths[name]
 
     def price_vol(self, market: Market) -> tuple[float, str] | None:
         """Volatility a year of the underlying against the debt and where it was measured, None where nothing does.
