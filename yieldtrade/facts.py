@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         LendingRate,
         OfficialYield,
         Pool,
+        SeriesSource,
         Venue,
         YieldQuote,
     )
@@ -57,11 +58,17 @@ class Facts(Protocol):
     def pool_series(self, pool_id: str, series: str) -> DailySeries:
         """One daily series of a pool."""
 
+    def pool_sources(self, pool_id: str) -> tuple[SeriesSource, ...]:
+        """Where the daily series of a pool come from."""
+
     def custodies(self, pool_id: str) -> tuple[CustodyRecord, ...]:
         """What a pool held at the last moment stored, by asset."""
 
     def official_yield(self, pool_id: str) -> OfficialYield | None:
         """Last yield a pool published."""
+
+    def official_yields(self, pool_id: str) -> tuple[OfficialYield, ...]:
+        """Every version of every yield a pool published, by moment and then by when the version was known."""
 
     def asset_prices(self, asset: str) -> DailySeries:
         """Daily closes of an asset in USD."""

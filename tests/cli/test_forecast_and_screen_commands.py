@@ -109,7 +109,15 @@ def test_the_forecast_is_stored_with_its_scores(forecast, database):
     scores = conn.execute(
         "SELECT count(*) FROM forecast_track_record WHERE metric = 'coverage_80'"
     ).fetchone()[0]
+    scored = {
+        tuple(row)
+        for row in conn.execute(
+            "SELECT DISTINCT target, days_observed FROM forecast_score WHERE metric = 'skill_crps_vs_persistence'"
+        )
+    }
     conn.close()
+    # three days of the running period are seen
+    assert scored == {("apy", 0), ("apy", 3), ("volume_usd", 0), ("fees_usd", 0), ("tvl_usd", 0)}
     assert targets == {"apy", "volume_usd", "oc_fees_usd", "tvl_usd"}
     assert stored == forecast["periods"][0]["apy_p50"]
     assert scores >= 8
@@ -123,14 +131,31 @@ def test_the_report_reads_well_on_a_terminal(run):
     assert "nan" not in text.lower().replace("binance", "")
 
 
+def test_the_forecast_is_explained(run):
+    """Each line of arithmetic, evaluated, gives what stands beside it; every series names its file."""
+    text = run("forecast", "JLP", "--no-track-record", "--explain").stdout
+    lines = [
+        line.split(": ")[1].split("<-")[0]
+        for line in text.splitlines()
+        if " = " in line and " log APR " in line
+    ]
+    assert len(lines) == 12
+    for line in lines:
+        formula, result = line.rsplit(" = ", 1)
+        assert eval(formula.replace("^", "**")) == pytest.approx(float(result), rel=1e-11)  # noqa: S307
+    assert "volume_usd: 688 days from 2024-01-29 to 2025-12-31, jlp_pool_daily.csv" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("forecast", "JPL"), "unknown pool"),
         (("forecast", "JLP", "--as-of", "2024-02-10"), "usable days"),
         (("forecast", "JLP", "--as-of", "2023-01-01"), "JLP"),
-        (("forecast", "JLP", "--horizon", "0"), "periods = 0"),
-        (("forecast", "JLP", "--cap", "-5"), "cap_usd"),
+        (("forecast", "JLP", "--horizon", "0"), "'--horizon': 0"),
+        (("forecast", "JLP", "--cap", "-5"), "'--cap': -5 must lie"),
+        (("forecast", "JLP", "--share", "0%"), "'--share': 0% must lie"),
+        (("forecast", "JLP", "--no-track-record", "--max-age", "3"), "days old, more than --max-age 3"),
         (("screen", "--size", "-1"), "size_usd"),
         (("screen", "--strategy", "princpal_loop"), "nearest: principal_loop"),
         (("screen", "--contract", "JLP-2412"), "nearest: JLP-2411"),
@@ -156,7 +181,8 @@ def test_bad_input_is_one_line(database, arguments, message):
         check=False,
     )
     assert message in done.stderr + done.stdout
-    assert done.returncode == (0 if message == "no trade" else 1)
+    usage = 2 if "Invalid value" in done.stderr else 1
+    assert done.returncode == (0 if message == "no trade" else usage)
     assert "Traceback" not in done.stderr
 
 

@@ -16,6 +16,7 @@ from yieldtrade.forecast import (
     fit_volume_model,
     pool_history,
 )
+from yieldtrade.forecast.card import capped_tvl
 from yieldtrade.forecast.fees import fee_line, regime_starts
 from yieldtrade.forecast.har import fit_har, least_squares, regressors, step, trailing_mean
 from yieldtrade.forecast.target import build_target
@@ -150,7 +151,7 @@ def test_huber_shrugs_off_outliers(made_view):
     """Ten days of absurd fees at high volume bend the least squares line and hardly the robust one."""
     world = fee_world(0.15, 0.05)
     high = np.argsort(world["volume_usd"])[-10:]
-    world["gross_fees_usd"][high] *= 8
+    world["gross_fees_usd"][high] *= 4
     model = fit_fee_model(pool_history(made_view("2024-02-05", "2023-01-01", **world)))
     assert model.log_fit["b"].estimate - 0.15 > 0.1
     assert abs(model.huber_fit["b"].estimate - 0.15) < 0.05
@@ -174,6 +175,20 @@ def test_a_fee_change_gets_its_own_intercept(made_view):
     (check,) = model.breaks
     assert check.what == "trade.base_bps 10 -> 7"
     assert check.shift == pytest.approx(-0.3, abs=4 * check.std_error)
+
+
+def test_changes_with_no_day_between_are_one_break(jlp_view):
+    """The two fee cuts of mid 2024, between which no volume has a sure date, are one step, and not read off 2025."""
+    early, late = (
+        fit_fee_model(pool_history(jlp_view(when))).breaks for when in ("2024-11-15", "2026-01-01")
+    )
+    cut = "2024-06-07: trade.base_bps 10 -> 7, trade.impact.model none -> linear; 2024-07-11: trade.base_bps 7 -> 6"
+    assert [check.what for check in early] == [cut]
+    days = ["2024-06-07", "2025-06-03", "2025-09-17", "2025-12-02"]
+    assert [str(check.day) for check in late] == days
+    assert late[0].what == cut
+    # fees of opens and closes, lower than gross ones, are a change of basis and no part of the cut
+    assert late[0].shift == pytest.approx(early[0].shift, abs=2 * early[0].std_error)
 
 
 def test_a_young_regime_joins_the_one_before(made_view):
@@ -260,3 +275,20 @@ def test_card_recovers_its_elasticities(made_view):
         (model.fit["b"].estimate, model.fit["c"].estimate), rel=1e-9
     )
     assert model.fit.r_squared > 0.95
+
+
+def test_card_counts_no_more_than_the_limit(made_view):
+    """Where the recorded TVL lies above the AUM limit of its date, the card takes the limit, else the TVL."""
+    tvl = np.repeat([400e6, 900e6], 70)
+    view = made_view(
+        "2024-05-20",
+        "2024-01-01",
+        {"aum_limit_usd": 700e6},
+        volume_usd=[50e6] * 140,
+        gross_fees_usd=[50e3] * 140,
+        tvl_usd=tvl,
+    )
+    history = pool_history(view)
+    found = capped_tvl(history, build_target(history))
+    assert found[:10] == pytest.approx([400e6] * 10)
+    assert found[10:20] == pytest.approx([700e6] * 10)

@@ -17,6 +17,7 @@ from yieldtrade.errors import (
     UnknownNameError,
 )
 from yieldtrade.forecast import forecast_apy, pool_history
+from yieldtrade.forecast.scenarios import pool_sizes
 from yieldtrade.forecast.target import build_target
 from yieldtrade.market import MarketView
 
@@ -56,8 +57,7 @@ def test_what_is_assumed_enters_the_closed_form(made_view):
     report = forecast_apy(constant(made_view), volume_usd=50e6, fee_bps=6.0, pool_share=0.75, **QUICK)
     expected = (1 + 22_500 / 400e6) ** 365 - 1
     assert report.upcoming[1].apy.median == pytest.approx(expected, rel=1e-10)
-    assert report.model == "structural"
-    assert not report.calibrated
+    assert {period.model for period in report.upcoming} == {"structural"}
     assert sum("assumed by the user" in note for note in report.notes) == 3
 
 
@@ -236,7 +236,8 @@ def test_periods_never_known_are_refused(jlp_report):
         ({"cap_usd": 0.0}, "cap_usd"),
         ({"volume_usd": float("nan")}, "volume_usd"),
         ({"fee_bps": -1.0}, "fee_bps"),
-        ({"pool_share": 1.0}, "pool_share"),
+        ({"pool_share": 1.5}, "pool_share"),
+        ({"volume_usd": 1e300}, "volume_usd"),
         ({"pool_share": 0.0}, "pool_share"),
     ],
 )
@@ -320,11 +321,83 @@ def test_break_even_volume_gives_the_apy_back(jlp_report):
         jlp_report.break_even_volume(0.0, tvl_usd=1e9)
 
 
-def test_the_users_cap_is_a_scenario(jlp_view):
-    """A cap the user states gets cells of its own."""
-    report = forecast_apy(jlp_view("2026-01-01"), cap_usd=2e9, **QUICK)
-    own = [cell for cell in report.scenarios if cell.given]
-    assert [cell.tvl_usd for cell in own] == [2e9] * 3
+def test_a_share_in_force_assumed_changes_nothing(jlp_view):
+    """Stating what holds anyway gives the same numbers to the last bit."""
+    view = jlp_view("2026-01-01")
+    plain, stated = (forecast_apy(view, pool_share=share, **QUICK) for share in (None, 0.75))
+    for one, other in zip(plain.periods, stated.periods, strict=True):
+        assert np.array_equal(one.apy.samples, other.apy.samples)
+        assert one.model == other.model
+
+
+def test_a_share_assumed_scales_the_calibrated_apr(jlp_view):
+    """On days to come the pool gets 0.6 of the fees, not 0.75: every path's APR falls to 0.8 of what it was."""
+    view = jlp_view("2026-01-01")
+    plain, less = (forecast_apy(view, pool_share=share, **QUICK).upcoming[3] for share in (None, 0.6))
+    apr = [365 * np.expm1(np.log1p(period.apy.samples) / 365) for period in (plain, less)]
+    assert apr[1] == pytest.approx(0.8 * apr[0], rel=1e-9)
+    assert less.model == plain.model == "combination"
+
+
+def test_each_period_says_what_it_is_centred_on(jlp_report):
+    """A begun week is the simulation's; the median lies at the centre named, beside what its fees would give."""
+    assert jlp_report.running.model == "structural"
+    for period in jlp_report.upcoming:
+        assert period.apy.median == pytest.approx(period.apy_by_model[period.model], rel=2e-3)
+        week = 52.142857 * 0.75 * period.fees_usd.median / period.tvl_usd.median
+        from_fees = np.log1p(period.apy_by_model["structural"])
+        assert from_fees == pytest.approx(week * 1.323, rel=0.1)  # the ratio of measured to computed yield
+
+
+def test_a_users_cap_makes_the_size_it_allows(jlp_view):
+    """A cap above a pool that does not fill its limit leaves it as it is; one below brings it down."""
+    view = jlp_view("2026-01-01")
+    sizes = {}
+    for cap in (2e9, 9e8):
+        report = forecast_apy(view, cap_usd=cap, **QUICK)
+        own = [cell for cell in report.scenarios if cell.cap_usd is not None]
+        assert [cell.cap_usd for cell in own] == [cap] * 3
+        sizes[cap] = {cell.tvl_usd for cell in own}
+    assert sizes[9e8] == {9e8}
+    assert sizes[2e9] == {forecast_apy(view, **QUICK).running.tvl_usd.median}
+
+
+@pytest.mark.parametrize(
+    ("tvl", "limit", "cap", "expected"),
+    [
+        (100.0, 100.0, 150.0, (150.0, 0.5)),  # a full pool fills a wider limit
+        (96.0, 100.0, 80.0, (80.0, -0.2)),
+        (90.0, 100.0, 150.0, (90.0, 0.0)),  # one that is not full does not
+        (90.0, None, 45.0, (45.0, -0.5)),
+    ],
+)
+def test_pool_sizes(tvl, limit, cap, expected):
+    """The last size is what the user's limit makes of the pool, relative to its size now."""
+    found = pool_sizes(tvl, limit, cap)
+    assert (found[-1].tvl_usd, found[-1].tvl_change) == pytest.approx(expected)
+    assert [size.tvl_change for size in found[:-1]] == [-0.2, 0.0, 0.2, 0.5]
+
+
+def test_scenarios_take_the_users_volume_and_fee(made_view):
+    """With 8 bps of 60 million on 400 million: APR = 365 x 0.7 x 48,000 / 400e6, the seed's arithmetic."""
+    report = forecast_apy(constant(made_view), volume_usd=60e6, fee_bps=8.0, **QUICK)
+    cell = next(c for c in report.scenarios if c.regime == "given" and c.tvl_change == 0.0)
+    expected = (1 + 0.7 * 48e3 / 400e6) ** 365 - 1
+    assert cell.median_apy == pytest.approx(expected, rel=1e-9)
+    assert next(c for c in report.scenarios if c.regime == "base").volume_usd == pytest.approx(50e6)
+    assert report.break_even_volume(expected, tvl_usd=400e6) == pytest.approx(60e6, rel=1e-9)
+
+
+def test_quantiles_and_frames_of_distributions(jlp_report):
+    """A distribution gives any quantile, and its quantiles with the mean as a frame."""
+    held = jlp_report.yield_forecast(jlp_report.as_of, jlp_report.as_of + timedelta(days=40))
+    assert held.quantile(0.9) == held.quantiles[0.9] == pytest.approx(np.quantile(held.samples, 0.9))
+    for found, mean in ((held, held.mean_apy), (jlp_report.running.apy, jlp_report.running.apy.mean)):
+        frame = found.to_frame().set_index("quantile").value
+        assert frame[0.05] == found.quantiles[0.05]
+        assert frame[-1.0] == mean
+    with pytest.raises(DomainError, match=r"level = 1.5 must lie in \[0, 1\]"):
+        held.quantile(1.5)
 
 
 def test_frame_has_a_row_a_target_period_and_quantile(jlp_report):

@@ -157,11 +157,22 @@ def test_the_headline_is_that_of_the_running_period(read, record):
 def test_the_tables_carry_every_figure_of_the_record(read, record):
     """Periods, contracts, scenarios, break-evens, record and coefficients: each cell is the record's full figure."""
     levels = [f"apy_p{level}" for level in ("05", "10", "25", "50", "75", "90", "95")]
+    centres = ["model", "apy_structural", "apy_card"]
     medians = ["volume_usd_p50", "oc_fees_usd_p50", "tvl_usd_p50"]
     tables = {
         "APY by interest period, and medians of what is behind it: sums of volume and fees, mean TVL": (
             "periods",
-            ["start", "end", "days_observed", "apy_so_far", *levels, "apy_mean", *medians, "publication"],
+            [
+                "start",
+                "end",
+                "days_observed",
+                "apy_so_far",
+                *levels,
+                "apy_mean",
+                *centres,
+                *medians,
+                "publication",
+            ],
         ),
         "TVL by volume: APY of a week with its 80 % interval": (
             "scenarios",

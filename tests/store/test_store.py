@@ -103,6 +103,18 @@ def test_a_correction_is_a_new_row_and_the_past_keeps_what_was_believed(empty, t
     assert empty.check() == []
 
 
+def test_a_view_says_which_file_each_day_is_of(empty, tmp_path):
+    """Days are counted under the file whose figure the view takes: a corrected one under its correction."""
+    empty.load([pool_file(tmp_path, "a.csv", d2026_01_01="0.1", d2026_01_02="0.2")], now=moment("2026-02-01"))
+    empty.load([pool_file(tmp_path, "b.csv", d2026_01_02="0.3", d2026_01_03="0.4")], now=moment("2026-03-01"))
+    found = {
+        (row.source, row.days, row.first, row.last)
+        for row in empty.view(moment("2026-03-02")).pool_sources("jlp")
+        if row.series == "underlying_apy"
+    }
+    assert found == {("a.csv", 1, "2026-01-01", "2026-01-01"), ("b.csv", 2, "2026-01-02", "2026-01-03")}
+
+
 def test_a_view_holds_nothing_from_after_its_moment(bundled_path, tmp_path):
     """Altering every later figure changes nothing that a view of a moment says, to the last bit."""
     when = moment("2025-10-01")
@@ -326,8 +338,8 @@ def test_two_loads_at_once_both_arrive(bundled_path, tmp_path):
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_load_stopped_midway_leaves_all_or_nothing(bundled_path, tmp_path, stop):
     """Whether interrupted or killed: the file is sound, holds nothing of the table, and the load completes later."""
-    rows = "".join(f"JLP,made_up_{n},2026-01-{day:02},1.5\n" for n in range(4000) for day in range(1, 21))
-    table = write(tmp_path, "big.csv", "pool,series,date,value\n" + rows)
+    rows = "".join(f"made_up_{n},2026-01-{day:02},1.5\n" for n in range(4000) for day in range(1, 21))
+    table = write(tmp_path, "big.csv", "asset,date,price_usd\n" + rows)
     command = [sys.executable, "-m", "yieldtrade", "load", str(table), "--db", str(bundled_path)]
     # stopped at the moment its transaction has begun to write: its journal then outgrows a reader's
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -344,10 +356,10 @@ def test_a_load_stopped_midway_leaves_all_or_nothing(bundled_path, tmp_path, sto
         assert b"Traceback" not in errors
     with Store(bundled_path) as store:
         assert store.check() == []
-        found = sum(row["series"].startswith("made_up") for row in store.export("pool_day")[1])
+        found = sum(row["asset"].startswith("made_up") for row in store.export("asset_day")[1])
         assert found in (0, 80_000)
         store.load([table])
-        found = sum(row["series"].startswith("made_up") for row in store.export("pool_day")[1])
+        found = sum(row["asset"].startswith("made_up") for row in store.export("asset_day")[1])
         assert found == 80_000
 
 

@@ -129,6 +129,10 @@ class Facts:
         """See yieldtrade.market.Facts."""
         return tuple(quote for quote in self.quotes if self.listed[quote.contract_id].venue_id == venue_id)
 
+    def official_yields(self, pool_id):
+        """See yieldtrade.market.Facts."""
+        return ()
+
     def pool_series(self, pool_id, name):
         """See yieldtrade.market.Facts."""
         return self.prices.get(name) or series(name, 0, [])

@@ -9,7 +9,8 @@ import click
 
 from yieldtrade.cli.options import (
     NUMBER,
-    RATE,
+    Number,
+    Share,
     age_days,
     given_yields,
     note,
@@ -21,7 +22,7 @@ from yieldtrade.cli.options import (
     warn,
 )
 from yieldtrade.conventions import iso
-from yieldtrade.errors import StoreError
+from yieldtrade.errors import MissingDataError, StoreError
 from yieldtrade.market import days_between
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 # Data older than one interest period leave the running one without a day seen.
 STALE_DAYS = 7.0
+# Two years of weeks: a longer horizon is refused by the forecast itself.
+MOST_PERIODS = 104
+DOLLARS = Number(1.0, 1e15)
 
 
 @click.command(
@@ -46,19 +50,19 @@ STALE_DAYS = 7.0
 @click.option(
     "--horizon",
     "periods",
-    type=int,
+    type=click.IntRange(1, MOST_PERIODS),
     default=8,
     show_default=True,
-    help="Periods after the running one.",
+    help="Periods (weeks) after the running one.",
 )
-@click.option("--cap", "cap_usd", type=NUMBER, metavar="USD", help="AUM limit to assume.")
+@click.option("--cap", "cap_usd", type=DOLLARS, metavar="USD", help="AUM limit to assume.")
 @click.option(
-    "--volume", "volume_usd", type=NUMBER, metavar="USD", help="Volume of every day to come to assume."
+    "--volume", "volume_usd", type=DOLLARS, metavar="USD", help="Volume of every day to come to assume."
 )
-@click.option("--share", "pool_share", type=RATE, help="Share of fees that goes to the pool to assume.")
+@click.option("--share", "pool_share", type=Share(), help="Share of fees that goes to the pool to assume.")
 @click.option(
     "--fee-bps",
-    type=click.FloatRange(0, 1_000, min_open=True),
+    type=Number(1e-3, 1e3),
     metavar="BPS",
     help="Fees over volume to assume.",
 )
@@ -80,6 +84,10 @@ STALE_DAYS = 7.0
     metavar="FILE",
     help="Also write the report with its charts as one HTML file.",
 )
+@click.option(
+    "--max-age", type=NUMBER, metavar="DAYS", help="Refuse when the newest figure is older than this."
+)
+@click.option("--explain", is_flag=True, help="Print formulas, numbers, inputs and their sources.")
 @set_option
 @store_options
 @output_options
@@ -88,6 +96,8 @@ def forecast(
     *,
     implied: tuple[str, ...],
     html_file: str | None,
+    max_age: float | None,
+    explain: bool,
     settings: tuple[str, ...],
     db: str | None,
     as_of: datetime | None,
@@ -107,7 +117,9 @@ def forecast(
         view = stated(store.view(as_of, need=pool_id), settings).with_yields(given_yields(implied))
         report = forecast_apy(view, pool_id, **asked)
         newest = min(report.data_age_days.values())
-        ago = "" if as_of is not None else f", {age_days(view.as_of, None):.0f} days ago"
+        past = 0.0 if as_of is not None else age_days(view.as_of, None)
+        _check_age(report, newest + past, max_age)
+        ago = "" if as_of is not None else f", {past:.0f} days ago"
         note(f"as of {iso(view.as_of)}{ago}; the newest figure was {newest:.0f} days old then")
         if newest > STALE_DAYS:
             warn(f"nothing is known of the last {newest:.0f} days: this is a forecast from old figures")
@@ -118,7 +130,25 @@ def forecast(
                 _write_html(view, report, outlooks, html_file)
         finally:
             # a page that cannot be written does not cost the reader the forecast
-            _write(report, outlooks, output)
+            if explain:
+                _explain(report, view)
+            else:
+                _write(report, outlooks, output)
+
+
+def _check_age(report: ForecastReport, age: float, limit: float | None) -> None:
+    if limit is not None and age > limit:
+        raise MissingDataError(
+            f"{report.pool_id}: the newest figure is {age:.1f} days old, more than --max-age {limit:g}; load newer "
+            "ones with `yieldtrade load FILE`"
+        )
+
+
+def _explain(report: ForecastReport, view: MarketView) -> None:
+    from yieldtrade.report.forecast_explain import explanation
+
+    for line in explanation(report, view):
+        click.echo(line)
 
 
 def _write_html(
@@ -159,7 +189,7 @@ def contract_outlooks(view: MarketView, report: ForecastReport) -> list[Contract
 
 
 def _store(store: Store, view: MarketView, report: ForecastReport, arguments: dict[str, Any]) -> None:
-    from yieldtrade.report.forecast_report import quantile_rows, score_rows
+    from yieldtrade.report.forecast_report import SCORE_COLUMNS, quantile_rows, score_rows
 
     try:
         with store.recording("forecast", arguments, view, report.input_hash) as run:
@@ -168,6 +198,6 @@ def _store(store: Store, view: MarketView, report: ForecastReport, arguments: di
                 ("target", "period_start", "period_end", "quantile", "pool", "value", "model_version"),
                 quantile_rows(report),
             )
-            run.rows("forecast_score", ("model", "horizon", "metric", "value", "origins"), score_rows(report))
+            run.rows("forecast_score", SCORE_COLUMNS, score_rows(report))
     except StoreError as error:
         warn(f"the forecast was not recorded: {error}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Above this a rate was almost surely typed as a percentage.
 LARGEST_RATE = 30.0
 SUSPICIOUS_RATE = 1.5
+SMALLEST_SHARE = 1e-6
 
 
 class Rate(click.ParamType[float]):
@@ -54,19 +55,37 @@ class Rate(click.ParamType[float]):
 
 
 class Number(click.ParamType[float]):
-    """A finite number."""
+    """A finite number, within bounds where there are any."""
 
     name = "number"
 
+    def __init__(self, low: float = -math.inf, high: float = math.inf) -> None:
+        self.low, self.high = low, high
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read a number; refuse NaN and infinities."""
+        """Read a number; refuse NaN, infinities and what lies out of bounds."""
         try:
             number = float(value)
         except (TypeError, ValueError):
             self.fail(f"{value!r} is not a number", param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
+        if not self.low <= number <= self.high:
+            self.fail(f"{value} must lie between {self.low:g} and {self.high:g}", param, ctx)
         return number
+
+
+class Share(Rate):
+    """A part of a whole: above 0, at most 1, or a percentage with its sign (75%)."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a share."""
+        part = super().convert(value, param, ctx)
+        if not SMALLEST_SHARE <= part <= 1:
+            self.fail(f"{value} must lie between {SMALLEST_SHARE:g} and 1; write 0.75 or 75%", param, ctx)
+        return part
 
 
 class Moment(click.ParamType[datetime]):

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from yieldtrade.conventions import DAYS_PER_YEAR, iso
-from yieldtrade.elementwise import checked, positive, share
+from yieldtrade.elementwise import Bound, checked
 from yieldtrade.errors import MissingDataError
-from yieldtrade.forecast.candidates import COMBINATION, STRUCTURAL, Raw, raw_forecast
+from yieldtrade.forecast.candidates import CARD, COMBINATION, STRUCTURAL, Raw, raw_forecast
 from yieldtrade.forecast.card import fit_apy_model
 from yieldtrade.forecast.data import MEASURED, SERIES, TVL, VOLUME, check_usable, check_whole, pool_history
 from yieldtrade.forecast.evaluate import HORIZONS, SEED, evaluate_forecasts
 from yieldtrade.forecast.fees import fit_fee_model
 from yieldtrade.forecast.notes import fee_series_text, quality_notes
+from yieldtrade.forecast.nowcast import evaluate_nowcast
 from yieldtrade.forecast.periods import DAYS, day_of, start_of
 from yieldtrade.forecast.result import (
+    KNOWN,
     MODEL_VERSION,
     ForecastReport,
     PeriodForecast,
@@ -29,7 +32,8 @@ from yieldtrade.forecast.scenarios import (
     ASKED_APY,
     BreakEven,
     break_even_volume,
-    scenario_base,
+    pool_sizes,
+    scenario_card,
     scenario_table,
     volume_regimes,
 )
@@ -44,9 +48,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from yieldtrade.forecast.card import ApyModel
+    from yieldtrade.forecast.card import ApyModel, Card
     from yieldtrade.forecast.data import PoolHistory
     from yieldtrade.forecast.evaluate import TrackRecord
+    from yieldtrade.forecast.nowcast import NowcastRecord
     from yieldtrade.forecast.scenarios import ScenarioCell
     from yieldtrade.market import MarketView
 
@@ -56,6 +61,13 @@ MOST_PERIODS = 104
 # Periods simulated beyond those shown, so that any holding period of a year can be asked for.
 SIMULATED = 53
 _CENTRAL = (0.1, 0.9)
+# What may be assumed: beyond these no pool is thinkable, and far beyond them floats end.
+ASSUMABLE = {
+    "cap_usd": (1.0, 1e15),
+    "volume_usd": (1.0, 1e15),
+    "pool_share": (1e-6, 1.0),
+    "fee_bps": (1e-3, 1e3),
+}
 
 
 def forecast_apy(
@@ -83,8 +95,9 @@ def forecast_apy(
         Periods shown after the running one, 1 to 104.
     cap_usd, volume_usd, pool_share, fee_bps
         The user's own AUM limit (USD), volume of every day to come (USD), pool share of fees (fraction) and fees
-        over volume (bps). Any of them makes the forecast the structural model's alone, since the record does not
-        speak for an assumption.
+        over volume (bps). Path by path, the forecast moves by what they change in the simulation; stating a limit
+        or a share that holds anyway changes nothing. A stated volume or fee is what the other models would have
+        forecast, so that the structural one alone is left.
     paths
         Simulated paths.
     seed
@@ -116,26 +129,25 @@ def forecast_apy(
     last_needed = max(
         (cal.number(day_of(end)) for end in _maturities(view, history.pool.pool_id)), default=running
     )
-    raw = raw_forecast(
+    simulated = partial(
+        raw_forecast,
         history,
         target,
         end=max(running + max(periods, SIMULATED), min(last_needed, running + MOST_PERIODS)) + 1,
         paths=paths,
         seed=(seed,),
-        what_if=what_if,
     )
+    unmoved = simulated()
+    raw = simulated(what_if=what_if) if what_if != WhatIf() else unmoved
     observed = int(raw.observed[running - raw.paths.first])
     records = _records(history, observed, seed) if track_record else _Records(None, None)
-    assumed = what_if.replaces_model()
-    settled = _settle(
-        raw, running, _Records(None, None) if assumed else records, STRUCTURAL if assumed else COMBINATION
-    )
+    settled = _settle(unmoved, records, what_if).moved(raw.paths.log_apr - unmoved.paths.log_apr)
     shown = range(running, running + periods + 1)
     forecasts = [_period(raw, history, settled, number) for number in shown]
     fee_model = fit_fee_model(history)
     apy_model = _apy_model(history)
-    share_ahead = history.pool.terms.number("fees.pool_share") if pool_share is None else pool_share
-    cells, evens = _scenarios(history, apy_model, forecasts[0], share_ahead, cal.compounding, cap_usd)
+    card = None if apy_model is None else scenario_card(apy_model.card, target, fee_bps)
+    cells, evens = _scenarios(history, card, unmoved, forecasts[0], what_if)
     return ForecastReport(
         pool_id=history.pool.pool_id,
         as_of=history.as_of,
@@ -146,17 +158,17 @@ def forecast_apy(
         notes=quality_notes(history, target, what_if),
         running=forecasts[0],
         upcoming=tuple(forecasts[1:]),
-        model=settled.model,
-        calibrated=track_record and not assumed,
+        calibrated=track_record,
         fee_model=fee_model,
         volume_model=fit_volume_model(history),
         tvl_model=fit_tvl_model(history),
         apy_model=apy_model,
+        scenario_card=card,
         track_record=records.weekly,
         nowcast_record=records.nowcast,
         scenarios=cells,
         break_evens=evens,
-        pool_share=share_ahead,
+        pool_share=_share_ahead(history, what_if),
         model_version=MODEL_VERSION,
         input_hash=_input_hash(
             history, (periods, cap_usd, volume_usd, pool_share, fee_bps, paths, seed, track_record)
@@ -168,22 +180,27 @@ def forecast_apy(
 
 
 class _Settled(NamedTuple):
-    """The calibrated forecast: ``log APR`` by period and path, and the model of the running period."""
+    """The calibrated forecast: ``log APR`` by period and path, and by period the model it is centred on."""
 
     log_apr: NDArray[np.float64]
-    model: str
+    models: tuple[str, ...]
+
+    def moved(self, shift: NDArray[np.float64]) -> _Settled:
+        """Return the forecast moved path by path."""
+        return self._replace(log_apr=self.log_apr + shift)
 
 
 class _Records(NamedTuple):
     """What the past says: of whole periods ahead, and of a running period as far observed as this one."""
 
     weekly: TrackRecord | None
-    nowcast: TrackRecord | None
+    nowcast: NowcastRecord | None
+    days_observed: int = 0
 
     def calibration(self, raw: Raw, row: int) -> Calibration | None:
         """Return the calibration of a period; past the horizon of the record its last one holds."""
-        if self.nowcast is not None and raw.observed[row]:
-            return self.nowcast.now[0]
+        if self.nowcast is not None and raw.observed[row] == self.days_observed > 0:
+            return self.nowcast.records[self.days_observed].now[0]
         if self.weekly is None:
             return None
         return self.weekly.now[min(int(raw.horizon[row]), len(self.weekly.now)) - 1]
@@ -191,21 +208,28 @@ class _Records(NamedTuple):
 
 def _records(history: PoolHistory, observed: int, seed: int) -> _Records:
     weekly = evaluate_forecasts(history, horizons=HORIZONS, seed=seed)
-    if not 0 < observed < DAYS:
-        return _Records(weekly, None)
-    return _Records(weekly, evaluate_forecasts(history, horizons=1, observed_days=observed, seed=seed))
+    return _Records(weekly, evaluate_nowcast(history, seed=seed), observed if observed < DAYS else 0)
 
 
-def _settle(raw: Raw, running: int, records: _Records, default: str) -> _Settled:
+def _settle(raw: Raw, records: _Records, what_if: WhatIf) -> _Settled:
     """Put the paths at the centre of the model chosen, and stretch them by the record."""
     deviations = raw.deviations()
     rows = range(len(deviations))
-    found = [records.calibration(raw, row) or Calibration(default, 1.0, 0) for row in rows]
+    found = [records.calibration(raw, row) or Calibration(COMBINATION, 1.0, 0) for row in rows]
+    if what_if.states_fees():
+        found = [item._replace(model=STRUCTURAL) for item in found]
     scale = _limited(raw, deviations, np.array([item.scale for item in found]))
     centre = np.array([raw.centre[item.model][row] for row, item in zip(rows, found, strict=True)])
     log_apr = centre[:, None] + scale[:, None] * deviations
     log_apr[raw.paths.known] = raw.paths.log_apr[raw.paths.known]
-    return _Settled(log_apr, found[running - raw.paths.first].model)
+    return _Settled(log_apr, tuple(map(_named, found, raw.paths.known, raw.observed)))
+
+
+def _named(found: Calibration, known: np.bool_, observed: np.int64) -> str:
+    """Name what a period is centred on; card and combination leave a week that has begun to the simulation."""
+    if known:
+        return KNOWN
+    return STRUCTURAL if observed and found.model in {CARD, COMBINATION} else found.model
 
 
 def _limited(raw: Raw, deviations: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -234,6 +258,10 @@ def _period(raw: Raw, history: PoolHistory, settled: _Settled, number: int) -> P
         days_observed=int(raw.observed[row]),
         apy_so_far=_so_far(raw, history, number, row),
         apy=distribution(official_apy(settled.log_apr[row], cal.compounding)),
+        model=settled.models[row],
+        apy_by_model={
+            name: float(official_apy(raw.centre[name][row], cal.compounding)) for name in raw.centre
+        },
         volume_usd=distribution(raw.paths.volume[row]),
         fees_usd=distribution(raw.paths.fees[row]),
         tvl_usd=distribution(raw.paths.tvl[row]),
@@ -276,26 +304,30 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
 
 
 def _scenarios(
-    history: PoolHistory,
-    model: ApyModel | None,
-    running: PeriodForecast,
-    share_ahead: float,
-    n: float,
-    cap: float | None,
+    history: PoolHistory, card: Card | None, unmoved: Raw, running: PeriodForecast, what_if: WhatIf
 ) -> tuple[tuple[ScenarioCell, ...], tuple[BreakEven, ...]]:
-    if model is None:
+    if card is None:
         return (), ()
-    limit = history.pool.terms.get("aum_limit_usd")
-    base = scenario_base(running.tvl_usd.median, None if limit is None else float(limit))
-    volumes = volume_regimes(history, running.volume_usd.median / DAYS)
-    cells = scenario_table(model.card, base_tvl=base, volumes=volumes, share=share_ahead, n=n, given=cap)
-    sizes = sorted({cell.tvl_usd for cell in cells})
+    terms, cal = history.pool.terms, unmoved.target.calendar
+    row = cal.number(day_of(running.start)) - unmoved.paths.first
+    limit, n = terms.get("aum_limit_usd"), cal.compounding
+    share_ahead = _share_ahead(history, what_if)
+    volume_now, tvl_now = (
+        float(np.median(found[row])) for found in (unmoved.paths.volume, unmoved.paths.tvl)
+    )
+    sizes = pool_sizes(tvl_now, None if limit is None else float(limit), what_if.cap_usd)
+    volumes = volume_regimes(history, volume_now / DAYS, what_if.volume_usd)
+    cells = scenario_table(card, sizes=sizes, volumes=volumes, share=share_ahead, n=n)
     evens = tuple(
-        BreakEven(apy=apy, tvl_usd=size, volume_usd=break_even_volume(model.card, apy, size, share_ahead, n))
+        BreakEven(apy=apy, tvl_usd=size, volume_usd=break_even_volume(card, apy, size, share_ahead, n))
         for apy in (running.apy.median, ASKED_APY)
-        for size in sizes
+        for size in sorted({cell.tvl_usd for cell in cells})
     )
     return cells, evens
+
+
+def _share_ahead(history: PoolHistory, what_if: WhatIf) -> float:
+    return history.pool.terms.number("fees.pool_share") if what_if.pool_share is None else what_if.pool_share
 
 
 def _apy_model(history: PoolHistory) -> ApyModel | None:
@@ -326,12 +358,17 @@ def _ages(history: PoolHistory) -> dict[str, float]:
 def _what_if(
     cap_usd: float | None, volume_usd: float | None, pool_share: float | None, fee_bps: float | None
 ) -> WhatIf:
-    for name, value in (("cap_usd", cap_usd), ("volume_usd", volume_usd), ("fee_bps", fee_bps)):
+    amounts = {"cap_usd": cap_usd, "volume_usd": volume_usd, "pool_share": pool_share, "fee_bps": fee_bps}
+    for name, value in amounts.items():
         if value is not None:
-            checked(name, value, positive(name))
-    if pool_share is not None:
-        checked("pool_share", pool_share, positive("pool_share"), share("pool_share"))
+            checked(name, value, _between(name, *ASSUMABLE[name]))
     return WhatIf(cap_usd=cap_usd, volume_usd=volume_usd, pool_share=pool_share, fee_bps=fee_bps)
+
+
+def _between(name: str, low: float, high: float) -> Bound:
+    return Bound(
+        name, lambda **given: (given[name] >= low) & (given[name] <= high), f"must lie in [{low:g}, {high:g}]"
+    )
 
 
 def _input_hash(history: PoolHistory, arguments: tuple[object, ...]) -> str:

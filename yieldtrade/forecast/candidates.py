@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from yieldtrade.forecast.baselines import baseline_points
+from yieldtrade.forecast.baselines import MEAN_4, baseline_points
 from yieldtrade.forecast.card import fit_card
 from yieldtrade.forecast.data import FEES
 from yieldtrade.forecast.periods import DAYS
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from yieldtrade.forecast.card import Card
     from yieldtrade.forecast.data import PoolHistory
     from yieldtrade.forecast.simulate import Models, Paths
     from yieldtrade.forecast.target import Target
@@ -99,8 +100,10 @@ def raw_forecast(
     # card and combination see whole weeks; once a day of it is observed the simulation was the better forecast
     begun = observed > 0
     whole = {
-        CARD: _card_centre(target, drawn, share, median),
-        COMBINATION: (median + sum(baselines.values())) / (1 + len(baselines)),
+        CARD: _card_centre(fit_card(history, target), drawn, share, median),
+        # the one model of what fees will be and the one smooth level of what they were, equal weights; last week and
+        # AR(1) are noisier estimates of that level and only take weight from it (docs/forecast.md)
+        COMBINATION: (median + baselines[MEAN_4]) / 2.0,
     }
     return Raw(
         target=target,
@@ -125,10 +128,9 @@ def observed_days(history: PoolHistory, target: Target, periods: range) -> NDArr
 
 
 def _card_centre(
-    target: Target, paths: Paths, share: float, otherwise: NDArray[np.float64]
+    card: Card | None, paths: Paths, share: float, otherwise: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Put the median volume and TVL into the card; without enough weeks for it, the simulation's own median."""
-    card = fit_card(target)
     if card is None:
         return otherwise
     volume = np.median(paths.volume, axis=1) / DAYS

@@ -1,4 +1,4 @@
-"""The regression a reader can use by hand: ``log(APR/share) = a + b log V - c log A`` (forecast.md 3, 6)."""
+"""The regression a reader can use by hand: ``log(APR/share) = a + b log V - c log min(A, cap)`` (forecast.md 3, 6)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LEVEL_WEEKS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Card:
-    """``log(APR/share) = level + b log V - c log A + e`` on weekly means of daily volume V and TVL A.
+    """``log(APR/share) = level + b log V - c log min(A, cap) + e`` on weekly means of daily volume V and TVL A.
 
     ``a`` is the mean intercept of the basis alive, ``level`` that of its last four weeks; ``residuals`` are
     about ``a``.
@@ -50,9 +50,9 @@ class ApyModel:
     card: Card
 
 
-def fit_card(target: Target) -> Card | None:
+def fit_card(history: PoolHistory, target: Target) -> Card | None:
     """Estimate the card on every known week, with an intercept for each fee basis; None with too few weeks."""
-    size = np.column_stack([np.log(target.volume), -np.log(target.tvl)])
+    size = np.column_stack([np.log(target.volume), -np.log(capped_tvl(history, target))])
     groups = [
         np.flatnonzero(np.isfinite(series) & np.isfinite(size).all(axis=1))
         for series in (target.level, target.computed_other)
@@ -79,6 +79,15 @@ def fit_card(target: Target) -> Card | None:
     )
 
 
+def capped_tvl(history: PoolHistory, target: Target) -> NDArray[np.float64]:
+    """Return ``min(A, cap)`` by week, USD; where no AUM limit was published the TVL stands alone."""
+    limits = history.dated("aum_limit_usd")
+    ends = [target.calendar.first_day(target.first + place + 1) for place in range(len(target.tvl))]
+    # the limit of a week is the one in force on its last day
+    last = np.searchsorted(history.days, ends) - 1
+    return np.fmin(target.tvl, limits[np.maximum(last, 0)])
+
+
 def fit_apy_model(history: PoolHistory) -> ApyModel:
     """Fit the card and report it with Newey-West errors (4 weeks).
 
@@ -90,22 +99,26 @@ def fit_apy_model(history: PoolHistory) -> ApyModel:
     from yieldtrade.forecast.target import build_target
 
     target = build_target(history)
-    card = fit_card(target)
+    card = fit_card(history, target)
     if card is None:
         raise MissingDataError(
             f"{history.pool.pool_id}: fewer than {LEAST_WEEKS} weeks with yield, volume and TVL are known as of "
             f"{history.as_of:%Y-%m-%d}; load more with `yieldtrade load FILE` (columns of jlp_pool_daily.csv)"
         )
-    fit = regression(_table_rows(target), "log(APR/share) = a + b log V - c log A + basis + e", LEVEL_WEEKS)
+    fit = regression(
+        _table_rows(target, capped_tvl(history, target)),
+        "log(APR/share) = a + b log V - c log min(A, cap) + basis + e",
+        LEVEL_WEEKS,
+    )
     return ApyModel(fit=fit, level=card.level, card=card)
 
 
-def _table_rows(target: Target) -> Design:
+def _table_rows(target: Target, tvl: NDArray[np.float64]) -> Design:
     """Return the same rows as a regression with a dummy for the other basis."""
     y, x = [], []
     for dummy, series in enumerate((target.level, target.computed_other)):
         size = np.column_stack(
-            [np.ones(len(series)), np.log(target.volume), -np.log(target.tvl), np.full(len(series), dummy)]
+            [np.ones(len(series)), np.log(target.volume), -np.log(tvl), np.full(len(series), dummy)]
         )
         rows = np.isfinite(series) & np.isfinite(size).all(axis=1)
         y.append(series[rows])

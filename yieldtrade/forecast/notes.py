@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Fees over volume outside this band of the schedule's base look wrong.
 BAND = (0.5, 3.0)
 _STALE_DAYS = 7
+_NAMED_DAYS = 3
 _BPS = 1e4
 
 
@@ -37,6 +38,7 @@ def quality_notes(history: PoolHistory, target: Target, what_if: WhatIf) -> tupl
         *_definition_notes(target),
         *_volume_notes(history),
         *_missing_notes(history),
+        *_left_out_notes(history),
         *_age_notes(history),
         *_band_notes(history, target),
         *_assumption_notes(what_if),
@@ -67,6 +69,17 @@ def _volume_notes(history: PoolHistory) -> list[str]:
     flat = int((history.quality[MEASURED] == "flat").sum())
     if flat:
         notes.append(f"{flat} measured yields repeat the day before and may be carried forward")
+    return notes
+
+
+def _left_out_notes(history: PoolHistory) -> list[str]:
+    """Name the figures that are stored and not used; of many alike the last ones."""
+    notes = []
+    for series, reason in dict.fromkeys((item.series, item.reason) for item in history.left_out):
+        days = [item for item in history.left_out if (item.series, item.reason) == (series, reason)]
+        named = ", ".join(f"{item.day} = {item.value:g}" for item in days[-_NAMED_DAYS:])
+        many = f"{len(days)} days, the last ones " if len(days) > _NAMED_DAYS else ""
+        notes.append(f"left out, {reason}: {series} of {many}{named}")
     return notes
 
 
@@ -110,7 +123,8 @@ def _assumption_notes(what_if: WhatIf) -> list[str]:
         "fees over volume, bps": what_if.fee_bps,
     }
     return [
-        f"assumed by the user: {name} = {value:g}; the record does not speak for it"
+        f"assumed by the user: {name} = {value:g}; the forecast moves by what that changes in the simulation, and the "
+        "record does not speak for it"
         for name, value in given.items()
         if value is not None
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from yieldtrade.conventions import iso, utc
-from yieldtrade.elementwise import as_number
+from yieldtrade.elementwise import Bound, as_number, checked
 from yieldtrade.errors import DomainError, ExpiredError, MissingDataError
 from yieldtrade.forecast.scores import QUANTILES, sorted_quantiles
 
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from yieldtrade.forecast.card import ApyModel
+    from yieldtrade.forecast.card import ApyModel, Card
     from yieldtrade.forecast.evaluate import TrackRecord
     from yieldtrade.forecast.fees import FeeModel
+    from yieldtrade.forecast.nowcast import NowcastRecord
     from yieldtrade.forecast.periods import Calendar
     from yieldtrade.forecast.scenarios import BreakEven, ScenarioCell
     from yieldtrade.forecast.tvl import TvlModel
     from yieldtrade.forecast.volume import VolumeModel
     from yieldtrade.market import Contract
 
-MODEL_VERSION = "jlp-1"
+MODEL_VERSION = "jlp-2"
+# What a period is centred on whose yield is known.
+KNOWN = "known"
+# The level under which a mean stands among quantiles.
+MEAN = -1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,7 +60,30 @@ class Distribution:
 
     def quantile(self, level: float) -> float:
         """Return the value at a level between 0 and 1."""
-        return float(np.quantile(self.samples, level))
+        return quantile_of(self.samples, level)
+
+    def to_frame(self) -> Any:
+        """Return the quantiles as a pandas DataFrame with columns quantile and value; the mean stands under -1."""
+        return _quantile_frame(self.quantiles, self.mean)
+
+
+def quantile_of(samples: NDArray[np.float64], level: float) -> float:
+    """Return the value below which a share ``level`` of the samples lies.
+
+    Raises
+    ------
+    DomainError
+        ``level`` outside [0, 1].
+    """
+    bound = Bound("level", lambda level: (level >= 0) & (level <= 1), "must lie in [0, 1]")
+    return float(np.quantile(samples, checked("level", level, bound)))
+
+
+def _quantile_frame(quantiles: Mapping[float, float], mean: float) -> Any:
+    import pandas as pd
+
+    rows = {**quantiles, MEAN: mean}
+    return pd.DataFrame({"quantile": list(rows), "value": list(rows.values())})
 
 
 def distribution(samples: NDArray[np.float64]) -> Distribution:
@@ -84,6 +112,11 @@ class PeriodForecast:
         APY of those days alone, fraction; None where there is none.
     apy
         Official APY of the period, fraction.
+    model
+        Model the APY is centred on; ``known`` where the period's yield is known.
+    apy_by_model
+        APY at the centre of every candidate and baseline; ``structural`` is what the volume, fees and TVL beside
+        it give.
     volume_usd, fees_usd
         Sums over the period, USD; the fees are those of ``ForecastReport.fee_series``.
     tvl_usd
@@ -96,6 +129,8 @@ class PeriodForecast:
     days_observed: int
     apy_so_far: float | None
     apy: Distribution
+    model: str
+    apy_by_model: Mapping[str, float]
     volume_usd: Distribution
     fees_usd: Distribution
     tvl_usd: Distribution
@@ -133,6 +168,19 @@ class YieldForecast:
     input_hash: str
     definition: str
     points: bool = False
+
+    @property
+    def quantiles(self) -> Mapping[float, float]:
+        """Values at the levels .05 .1 .25 .5 .75 .9 .95."""
+        return distribution(self.samples).quantiles
+
+    def quantile(self, level: float) -> float:
+        """Return the value at a level between 0 and 1."""
+        return quantile_of(self.samples, level)
+
+    def to_frame(self) -> Any:
+        """Return the quantiles as a pandas DataFrame with columns quantile and value; the mean stands under -1."""
+        return _quantile_frame(self.quantiles, self.mean_apy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -185,13 +233,14 @@ class ForecastReport:
         The period whose figure comes next.
     upcoming
         The periods after it.
-    model, calibrated
-        Model the running period is centred on, and whether the spread is calibrated by the track record.
+    calibrated
+        Whether the spread is calibrated by the track record.
     fee_model, volume_model, tvl_model, apy_model
         The fitted models; ``apy_model`` is None with too few weeks.
+    scenario_card
+        The line behind scenarios and break-evens: the card, or what fees stated by the user make of it.
     track_record, nowcast_record
-        Scores of past forecasts of whole periods, and of periods as far observed as the running one; None where
-        not asked for, the second also where no day or every day is observed.
+        Scores of past forecasts of whole periods, and of running ones by days observed; None where not asked for.
     scenarios, break_evens
         APY by TVL and volume, and the volume that an APY takes; empty with too few weeks.
     pool_share
@@ -211,14 +260,14 @@ class ForecastReport:
     notes: tuple[str, ...]
     running: PeriodForecast
     upcoming: tuple[PeriodForecast, ...]
-    model: str
     calibrated: bool
     fee_model: FeeModel
     volume_model: VolumeModel
     tvl_model: TvlModel
     apy_model: ApyModel | None
+    scenario_card: Card | None
     track_record: TrackRecord | None
-    nowcast_record: TrackRecord | None
+    nowcast_record: NowcastRecord | None
     scenarios: tuple[ScenarioCell, ...]
     break_evens: tuple[BreakEven, ...]
     pool_share: float
@@ -227,6 +276,11 @@ class ForecastReport:
     seed: int
     paths: int
     worlds: Worlds
+
+    @property
+    def model(self) -> str:
+        """Model the running period is centred on."""
+        return self.running.model
 
     @property
     def periods(self) -> tuple[PeriodForecast, ...]:
@@ -310,10 +364,10 @@ class ForecastReport:
         """
         from yieldtrade.forecast.scenarios import break_even_volume
 
-        if self.apy_model is None:
+        if self.scenario_card is None:
             raise MissingDataError("the card has too few weeks to solve for volume; load a longer history")
         n = self.worlds.calendar.compounding
-        return break_even_volume(self.apy_model.card, apy, tvl_usd, self.pool_share, n)
+        return break_even_volume(self.scenario_card, apy, tvl_usd, self.pool_share, n)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield one row a target, period and quantile; quantile -1 stands for the mean."""
@@ -326,7 +380,7 @@ class ForecastReport:
                 "tvl_usd": period.tvl_usd,
             }
             for target, found in targets.items():
-                for level, value in {**found.quantiles, -1.0: found.mean}.items():
+                for level, value in {**found.quantiles, MEAN: found.mean}.items():
                     yield {
                         "pool": self.pool_id,
                         "target": target,

@@ -55,9 +55,9 @@ class WhatIf:
     pool_share: float | None = None
     fee_bps: float | None = None
 
-    def replaces_model(self) -> bool:
-        """Say whether the past errors of the models no longer speak for the forecast."""
-        return self != WhatIf()
+    def states_fees(self) -> bool:
+        """Say whether the fees ahead are the user's rather than forecast."""
+        return self.volume_usd is not None or self.fee_bps is not None
 
 
 class Models(NamedTuple):

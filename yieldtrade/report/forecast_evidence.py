@@ -11,6 +11,7 @@ from yieldtrade.report.forecast_charts import fee_chart, fee_layers, fit_chart, 
 from yieldtrade.report.forecast_report import (
     COEFFICIENTS,
     calendar_text,
+    centre_text,
     coefficient_records,
     fee_rate_text,
 )
@@ -193,11 +194,7 @@ def model_section(matter: Matter) -> Section:
     report = matter.report
     pairs = (
         ("model", report.model_version),
-        ("centred on", f"{report.model} model"),
-        (
-            "spread",
-            "calibrated by the track record" if report.calibrated else "of the simulation, not calibrated",
-        ),
+        ("centres and spread", centre_text(report)),
         ("paths", f"{report.paths:,}"),
         ("seed", str(report.seed)),
         ("inputs, sha256", report.input_hash),

@@ -9,6 +9,15 @@ from yieldtrade.forecast.data import CLOSE, GROSS, MEASURED, POSITION, TVL
 from yieldtrade.forecast.periods import DAYS
 from yieldtrade.market import days_between
 from yieldtrade.report.forecast_charts import fan_chart
+from yieldtrade.report.forecast_record import (
+    DRIVERS,
+    NOWCAST,
+    SCORES,
+    driver_records,
+    goal_lines,
+    nowcast_records,
+    score_records,
+)
 from yieldtrade.report.forecast_report import (
     BREAK_EVENS,
     CONTRACTS,
@@ -17,12 +26,13 @@ from yieldtrade.report.forecast_report import (
     SCENARIOS,
     break_even_records,
     calendar_text,
+    centre_text,
     past_apys,
     period_record,
     record_rows,
     scenario_rows,
 )
-from yieldtrade.report.html import Block, Origin, Section, Text, Tile, Tiles, table
+from yieldtrade.report.html import Block, Items, Origin, Section, Text, Tile, Tiles, table
 from yieldtrade.report.output import Column, human, present
 
 if TYPE_CHECKING:
@@ -44,6 +54,9 @@ _PERIODS = (
     Column("apy_p50", "median", "percent"),
     *(Column(f"apy_p{level}", f"{level} %", "percent") for level in ("75", "90", "95")),
     Column("apy_mean", "mean", "percent"),
+    Column("model", "centred on"),
+    Column("apy_structural", "from its fees", "percent"),
+    Column("apy_card", "card", "percent"),
     Column("volume_usd_p50", "volume, USD", "usd"),
     Column("oc_fees_usd_p50", "fees, USD", "usd"),
     Column("tvl_usd_p50", "TVL, USD", "usd"),
@@ -95,15 +108,14 @@ class Matter(NamedTuple):
 def headline_section(matter: Matter) -> Section:
     """Show the running period in a few figures."""
     report = matter.report
-    calibrated = "calibrated by the track record" if report.calibrated else "not calibrated"
     return Section(
         key="headline",
         title="The running period",
         blocks=(
             Tiles(tiles=tuple(_tiles(report)), origin=matter.origin(f"{matter.simulation}; {matter.inputs}")),
             Text(
-                text=f"Interest periods are {calendar_text(report)}. Fees: {report.fee_series}. The forecast is "
-                f"centred on the {report.model} model, its spread {calibrated}."
+                text=f"Interest periods are {calendar_text(report)}. Fees: {report.fee_series}. By model, "
+                f"{centre_text(report)}."
             ),
         ),
     )
@@ -219,13 +231,14 @@ def scenarios_section(matter: Matter) -> Section:
         text = "Too few weeks have yield, volume and TVL for the regression behind this table: load a longer history."
         return Section(key="scenarios", title="Scenarios", blocks=(Text(text=text),))
     origin = matter.origin(f"regression of log(APR/share) in the table of fitted lines; {matter.inputs}")
+    scenarios = scenario_rows(report)
     return Section(
         key="scenarios",
         title="Scenarios",
         blocks=(
             table(
-                scenario_rows(report),
-                SCENARIOS,
+                scenarios,
+                present(scenarios, SCENARIOS),
                 caption="TVL by volume: APY of a week with its 80 % interval",
                 origin=origin,
             ),
@@ -251,12 +264,24 @@ def record_section(matter: Matter) -> Section:
         text = "The forecast was asked without a track record, so nothing says here how good such forecasts were."
         return Section(key="record", title="Track record", blocks=(Text(text=text),))
     caption = "Weekly forecasts of the past, each from what was known then, against persistence"
+    origin = matter.origin(f"replay of {matter.inputs}")
     blocks: tuple[Block, ...] = (
-        table(rows, RECORD, caption=caption, origin=matter.origin(f"replay of {matter.inputs}")),
+        table(rows, RECORD, caption=caption, origin=origin),
         Text(text=RECORD_CAVEAT),
         Text(
             text="0 weeks ahead is the running period with as many days seen as now. A negative skill says that the "
             "simple forecast was better."
+        ),
+        Items(lines=tuple(goal_lines(report))),
+        table(
+            score_records(report), SCORES, caption="Scores of the chosen forecasts, log APY", origin=origin
+        ),
+        table(nowcast_records(report), NOWCAST, caption="The running week by days of it seen", origin=origin),
+        table(
+            list(driver_records(report)),
+            DRIVERS,
+            caption="What is behind the yield: means of a day, as simulated, not calibrated",
+            origin=origin,
         ),
     )
     return Section(key="record", title="Track record", blocks=blocks)

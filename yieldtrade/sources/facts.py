@@ -267,7 +267,9 @@ def weekly_facts(record: Record) -> Iterator[Fact]:
             yield "pool_day", (JLP, f"week_{name}", record["window_end"], value, "weekly_report", known)
 
 
-_NAV_TEXT = ("date", "as_of_utc", "sol_usd", "btc_usd", "eth_usd", "official_apr", "official_apy")
+# Columns of the wide tables that are no series of the pool: prices of assets, the official yield, a count of feeds.
+NOT_SERIES = ("sol_usd", "btc_usd", "eth_usd", "official_apr", "official_apy", "n_markets")
+_NAV_TEXT = ("date", "as_of_utc", *NOT_SERIES)
 
 
 def nav_facts(record: Record) -> Iterator[Fact]:

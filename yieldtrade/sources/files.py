@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from yieldtrade.conventions import iso, parse_instant
 from yieldtrade.errors import DomainError, LoadError
+from yieldtrade.sources.columns import unknown_name
 from yieldtrade.sources.rows import FactRow, ListedContract, ParsedFile
-from yieldtrade.sources.tables import FORMATS, LARGEST_RATE, Column, TableFormat, detect_format, format_named
+from yieldtrade.sources.tables import FORMATS, TableFormat, detect_format, format_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from yieldtrade.sources.columns import Column
     from yieldtrade.sources.facts import Record
 
 Numbered: TypeAlias = "tuple[int, Mapping[str, Any]]"
@@ -38,6 +40,7 @@ def parse_file(
     kind: Literal["bundled", "file", "web"] = "file",
     table_format: str | None = None,
     aliases: Mapping[str, str] = MappingProxyType({}),
+    pools: Collection[str] | None = None,
 ) -> ParsedFile:
     """Read and check one file.
 
@@ -55,6 +58,8 @@ def parse_file(
         Name of the table it holds; found from its header where None.
     aliases
         Contract names by another name, such as a market's address.
+    pools
+        Names of the pools there are; rows of another are refused. None takes any.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def parse_file(
     """
     records, header = read_records(data, PurePath(name).suffix.lower(), name)
     known = _format_of(header, table_format, name)
-    found = _Findings(known, iso(now))
+    found = _Findings(known, iso(now), pools)
     count = 0
     for line, raw in records:
         count += 1
@@ -102,8 +107,9 @@ def parse_file(
 class _Findings:
     """What one file holds so far: its facts, its problems, and the rates seen."""
 
-    def __init__(self, known: TableFormat, now: str) -> None:
+    def __init__(self, known: TableFormat, now: str, pools: Collection[str] | None) -> None:
         self.known = known
+        self._pools = pools
         self.rows: dict[str, list[FactRow]] = {}
         self.contracts: dict[str, ListedContract] = {}
         self.problems: list[str] = []
@@ -121,8 +127,14 @@ class _Findings:
         first = self._seen.setdefault(key, line)
         if first != line:
             return record, [f"repeats line {first} ({', '.join(map(str, key))})"]
-        problem = self.known.check(record)
-        return record, [problem] if problem else []
+        found = (self.known.check(record), self._pool_problem(record))
+        return record, [problem for problem in found if problem]
+
+    def _pool_problem(self, record: Record) -> str | None:
+        pool = record.get("pool")
+        if pool is None or self._pools is None or pool in self._pools:
+            return None
+        return unknown_name("pool", pool, self._pools)
 
     def take(self, record: Record, where: str) -> None:
         """Keep the facts of a sound record, and what is odd about it."""
@@ -400,13 +412,9 @@ def _number(cell: Any, column: Column) -> float:
         raise ValueError("is not a number") from None
     if not math.isfinite(value):
         raise ValueError("is not a finite number")
-    if column.positive and value <= 0:
-        raise ValueError("must be above 0; leave the cell empty where the figure is not known")
-    if column.minimum is not None and value < column.minimum:
-        raise ValueError(f"is below {column.minimum:g}, the least allowed")
-    if column.maximum is not None and value > column.maximum:
-        hint = "; rates are fractions, 0.35 for 35 %" if column.maximum == LARGEST_RATE else ""
-        raise ValueError(f"is above {column.maximum:g}, the most allowed{hint}")
+    refusal = column.refusal(value)
+    if refusal is not None:
+        raise ValueError(refusal)
     return value
 
 

@@ -263,7 +263,7 @@ class Store:
         from pathlib import Path
 
         from yieldtrade.sources.files import parse_file, read_bytes
-        from yieldtrade.store.define import market_aliases, write_definitions
+        from yieldtrade.store.define import market_aliases, pool_names, write_definitions
         from yieldtrade.store.write import Loaded
 
         moment = now or datetime.now(UTC)
@@ -283,6 +283,7 @@ class Store:
                     now=moment,
                     table_format=table_format,
                     aliases=market_aliases(conn),
+                    pools=pool_names(conn),
                 )
                 warnings.extend(parsed.warnings)
                 if skip_bad:

@@ -32,7 +32,17 @@ def m002_custody_states(conn: sqlite3.Connection) -> None:
         conn.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_facts_and_results, m002_custody_states)
+def m003_scores_by_target(conn: sqlite3.Connection) -> None:
+    """Tell scores of the yield from those of what it is made of, and of a running period by days observed."""
+    for statement in _statements(schema.SCORES):
+        conn.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    m001_facts_and_results,
+    m002_custody_states,
+    m003_scores_by_target,
+)
 
 
 def applied(conn: sqlite3.Connection) -> tuple[str, ...]:

@@ -20,12 +20,13 @@ from yieldtrade.tokens.breakeven import breakeven_exit_yield, breakeven_yield
 from yieldtrade.tokens.ledger import kept_shares
 from yieldtrade.tokens.positions import (
     Position,
+    liquidation_barrier,
     liquidation_price,
     liquidation_yield,
     open_long,
     open_short,
 )
-from yieldtrade.tokens.pricing import implied_yield_from_yt, pt_price, yt_price
+from yieldtrade.tokens.pricing import pt_price, yt_price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -437,17 +438,13 @@ class InterestPeriodArbitrage:
         held, (kept_yt, kept_st) = self.position, self.kept
         growth = math.expm1(accrued * math.log1p(settled_apy))
         st = held.st + (kept_yt * held.yt + kept_st * held.st) * growth
-        margin = self.margin * (1.0 + growth) if self.margin_accrues else self.margin
-        if self.side == "long":
-            price = (-self.maintenance_ratio * min(st, 0.0) - margin) / held.yt
-            safe = price <= 0
-        else:
-            price = (st + margin) / (-self.maintenance_ratio * held.yt)
-            safe = price >= 1
-        if safe:
-            return -math.inf * self.sign
-        # a long whose price would have to be 1 or more is below its limit at every yield
-        return math.inf if price >= 1 else implied_yield_from_yt(price, tau)
+        later = Position(
+            yt=held.yt,
+            st=st,
+            margin=self.margin * (1.0 + growth) if self.margin_accrues else self.margin,
+            margin_accrues=self.margin_accrues,
+        )
+        return float(liquidation_barrier(later, tau, maintenance_collateral_ratio=self.maintenance_ratio))
 
 
 _WORDS: Mapping[str, str] = {"never": "no", "always": "every"}
