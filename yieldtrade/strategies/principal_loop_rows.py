@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from yieldtrade.conventions import DAYS_PER_YEAR
+from yieldtrade.conventions import DAYS_PER_YEAR, apy_from_apr
 from yieldtrade.errors import MissingDataError
 from yieldtrade.lending.leverage import check_ltv_limits, leverage_cap
 from yieldtrade.lending.oracle import LinearDiscountOracle, MarketTwapOracle
@@ -65,6 +66,9 @@ def _fill(sheet: Worksheet) -> None:
     trade = _trade(sheet, loan, days, None if exits is None else exits.mean)
     if trade is None:
         return
+    borrow = _own_impact(sheet, borrow, trade.debt)
+    if borrow is None:
+        return
     scenario = Scenario(
         borrow_apy=borrow.mean_apy, exit_implied=trade.implied_apy if exits is None else exits.mean
     )
@@ -101,7 +105,7 @@ def _borrow(sheet: Worksheet) -> BorrowForecast | None:
         borrow = settings.borrow
         sheet.use(InputLine("borrow_apy", borrow.mean_apy, "APY", None, None, "given by the user"))
         sheet.use(InputLine("borrow_apy_sd", borrow.sd_apy, "APY", None, None, "given by the user"))
-        sheet.put(borrow_apy_now=borrow.mean_apy)
+        sheet.put(borrow_apy_now=borrow.mean_apy, borrow_apy_post_trade=borrow.mean_apy)
         return borrow
     spread = sheet.lender_number("borrow_apy_sd")
     try:
@@ -111,9 +115,43 @@ def _borrow(sheet: Worksheet) -> BorrowForecast | None:
         return None
     line = sheet.desk.line("borrow_apy", rate.borrow_apy, "APY", rate.at, rate.source)
     sheet.use_dated(line, settings.max_rate_age_days)
-    sheet.flag("no_borrow_curve")
     sheet.put(borrow_apy_now=rate.borrow_apy)
+    if sheet.desk.reserve() is None:
+        sheet.flag("no_borrow_curve")
+        sheet.put(borrow_apy_post_trade=rate.borrow_apy)
     return None if spread is None else BorrowForecast(mean_apy=rate.borrow_apy, sd_apy=spread)
+
+
+def _own_impact(sheet: Worksheet, borrow: BorrowForecast, debt: float) -> BorrowForecast | None:
+    """Return the borrow rate once the own debt is taken, by the lender's curve (strategies.md 2.1).
+
+    Without a curve, or at the user's own rate, it stays what it is; None where there is less to borrow.
+    """
+    desk = sheet.desk
+    settings = desk.settings
+    reserve = desk.reserve() if settings.borrow is None else None
+    if reserve is None:
+        return borrow
+    lender, name = desk.lender(), f"borrow_curve.{settings.debt_asset}"
+    sheet.use(desk.parameter(lender.venue_id, lender.terms.parameters[name], lender.terms.text(name)))
+    if debt > reserve.available:
+        _too_much_debt(sheet, debt, reserve.available)
+        return None
+    after = float(reserve.borrow_apy_after(debt))
+    marginal = apy_from_apr(float(reserve.marginal_borrow_rate(debt)), reserve.periods_per_year)
+    source = f"curve of {lender.venue_id} with the own debt, which others do not react to"
+    sheet.use(InputLine("borrow_apy_post_trade", after, "APY", None, None, source))
+    sheet.put(borrow_apy_post_trade=after, borrow_apy_marginal=float(marginal))
+    sheet.figure(
+        borrow_apy_of_curve_now=float(reserve.borrow_apy),
+        borrow_headroom_to_kink_usd=float(reserve.headroom_to_next_kink()),
+    )
+    return replace(borrow, mean_apy=after)
+
+
+def _too_much_debt(sheet: Worksheet, debt: float, available: float) -> None:
+    text = f"a debt of {debt:,.0f} USD is more than the {available:,.0f} USD left to borrow"
+    sheet.reject("size_above_capacity", debt, available, text)
 
 
 def _price_risk(sheet: Worksheet) -> PriceRisk | None:
@@ -339,8 +377,7 @@ def _check(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow_apy: float) -
         rate = desk.borrow_rate()
         available = rate.supply_usd - rate.borrow_usd
         if trade.debt > available:
-            text = f"a debt of {trade.debt:,.0f} USD is more than the {available:,.0f} USD left to borrow"
-            sheet.reject("size_above_capacity", trade.debt, available, text)
+            _too_much_debt(sheet, trade.debt, available)
 
 
 def _losses(
