@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from yieldtrade.market import (
+    AmmState,
     Contract,
     LendingRate,
     MarketView,
@@ -86,6 +87,7 @@ class Facts:
     histories: dict = field(default_factory=dict)
     prices: dict = field(default_factory=dict)
     pools: dict = field(default_factory=dict)
+    states: dict = field(default_factory=dict)
 
     def contract_ids(self):
         """See yieldtrade.market.Facts."""
@@ -142,6 +144,10 @@ class Facts:
     def lending(self, venue_id, asset):
         """See yieldtrade.market.Facts."""
         return self.rates.get((venue_id, asset))
+
+    def amm_state(self, contract_id):
+        """See yieldtrade.market.Facts."""
+        return self.states.get(contract_id)
 
     def underlying_history(self, underlying):
         """See yieldtrade.market.Facts."""
@@ -241,6 +247,17 @@ class World:
                 source="by hand",
             )
         )
+
+    def pool_of(self, contract_id, kind, state, *, age_days=0.01):
+        """Store the state of a contract's pool."""
+        self.facts.states[contract_id] = AmmState(
+            contract_id=contract_id,
+            at=AS_OF - timedelta(days=age_days),
+            kind=kind,
+            state=state,
+            source="by hand",
+        )
+        return self
 
     def price(self, name, values):
         """Store daily prices that end yesterday."""

@@ -72,6 +72,11 @@ FOUND = 3
 @click.option("--max-p-loss", type=RATE, help="Largest probability of loss accepted.")
 @click.option("--max-p-liquidation", type=RATE, help="Largest probability of liquidation accepted.")
 @click.option(
+    "--max-exit-impact",
+    type=RATE,
+    help="Largest price impact of leaving early, where the pool's state is stored; 1% by default.",
+)
+@click.option(
     "--kappa", type=NUMBER, default=0.25, show_default=True, help="Weight of the expected shortfall."
 )
 @click.option("--seed", type=int, help="Seed of all random numbers.")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, iso, parse_instant
 from yieldtrade.errors import MissingDataError, YieldtradeError
+from yieldtrade.lending.reserve import reserve_from_terms
 from yieldtrade.market import days_between, is_expired, years_to_maturity
+from yieldtrade.strategies.depth import FoundDepth, find_depth
 from yieldtrade.strategies.exit_yield import implied_sd, relative_changes, relative_spread, yield_path
 from yieldtrade.strategies.inputs import ExitYield
 from yieldtrade.strategies.risk import Draws
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from yieldtrade.forecast import ForecastReport
+    from yieldtrade.lending.reserve import Reserve
     from yieldtrade.market import (
         Contract,
         LendingRate,
@@ -91,8 +94,10 @@ class Desk:
         self._histories: dict[str, DailySeries] = {}
         self._venues: dict[str, Venue] = {}
         self._spreads: dict[tuple[str, float], Spread | None] = {}
+        self._depths: dict[str, FoundDepth] = {}
         self._parameters: dict[tuple[str, int], InputLine] = {}
         self._borrow: LendingRate | None = None
+        self._reserve: Reserve | None = None
         self.hurdle, self.hurdle_input = self._find_hurdle()
 
     @property
@@ -158,6 +163,20 @@ class Desk:
             self._borrow = self.view.lending(self.settings.lending_market, self.settings.debt_asset)
         return self._borrow
 
+    def reserve(self) -> Reserve | None:
+        """Return the reserve of the debt asset with its borrow curve; None where nobody has stated one.
+
+        Raises
+        ------
+        MissingDataError
+            Its totals are not stored.
+        """
+        if self._reserve is None:
+            self._reserve = reserve_from_terms(
+                self.lender().terms, self.borrow_rate(), self.settings.debt_asset
+            )
+        return self._reserve
+
     def period_end(self, market: Market) -> tuple[datetime, str]:
         """Return when the running interest period ends, never after maturity, and how that is known."""
         end, source = self._period(market.contract.underlying)
@@ -204,6 +223,19 @@ class Desk:
         note = f"stored {series.name}, over the growth published since the ST was issued, taken as 1"
         return self.line("st_price_usd", float(series.values[-1]), "USD per ST", _day_end(series, -1), note)
 
+    def depth(self, market: Market) -> FoundDepth:
+        """Return the pool of a contract that can be priced, at its quoted implied yield, or why there is none."""
+        name = market.contract.contract_id
+        if name not in self._depths:
+            price, settings = self.st_price(market), self.settings
+            self._depths[name] = find_depth(
+                self.view,
+                market,
+                None if price is None else float(price.value or 0.0),
+                settings.reject_age_factor * settings.max_quote_age_days,
+            )
+        return self._depths[name]
+
     def price_vol(self, market: Market) -> tuple[float, str] | None:
         """Volatility a year of the underlying against the debt and where it was measured, None where nothing does.
 
@@ -237,7 +269,7 @@ class Desk:
         """Days since a moment."""
         return days_between(moment, self.as_of)
 
-    def line(self, name: str, value: float, unit: str, at: datetime | None, source: str) -> InputLine:
+    def line(self, name: str, value: float | str, unit: str, at: datetime | None, source: str) -> InputLine:
         """Return an input with its age."""
         return InputLine(name, value, unit, at, None if at is None else self.age_days(at), source)
 
@@ -292,7 +324,7 @@ class Desk:
         moment = found.published(found.running(self.as_of))
         return moment, f"until {underlying} publishes its figure of the running period, {iso(moment)}"
 
-    def parameter(self, owner: str, parameter: Parameter, value: float) -> InputLine:
+    def parameter(self, owner: str, parameter: Parameter, value: float | str) -> InputLine:
         """Return a parameter as an input; one of a venue is the same line in every row."""
         key = (owner, id(parameter))
         if key not in self._parameters:

@@ -119,7 +119,8 @@ class Costs:
     Parameters
     ----------
     exit_slippage
-        Share lost when a token is sold before maturity.
+        Share lost when a token is sold before maturity; where a pool's depth is stored, on top of what its fill
+        costs.
     swap
         Share of the capital lost on the way into ST, and again on the way out.
     flash_fee
@@ -198,6 +199,8 @@ class ScreenSettings:
         The user's own exit yields, by contract.
     liquidation_loss
         Part of the capital lost in a liquidation.
+    max_exit_impact
+        Largest price impact accepted when a trade is left before maturity, where the pool's depth is stored.
     max_quote_age_days, max_rate_age_days
         Older figures are flagged ``stale``; older than ``reject_age_factor`` times that, rejected.
     min_liquidity_usd, min_exit_changes, exit_proxy_venue
@@ -234,6 +237,7 @@ class ScreenSettings:
     borrow: BorrowForecast | None = None
     exit_yields: Mapping[str, ExitYield] = field(default_factory=lambda: MappingProxyType({}))
     liquidation_loss: float = 1.0
+    max_exit_impact: float = 0.01
     max_quote_age_days: float = 1.0
     max_rate_age_days: float = 1.0
     reject_age_factor: float = 4.0
@@ -255,6 +259,7 @@ class ScreenSettings:
             self._check(name, positive(name))
         for name in ("max_p_loss", "max_p_liquidation", "liquidation_loss"):
             self._check(name, probability(name))
+        self._check("max_exit_impact", positive("max_exit_impact"), share("max_exit_impact"))
         self._check("min_edge")
         self._check("hurdle", above_minus_one("hurdle"))
         self._check("kappa", not_negative("kappa"))

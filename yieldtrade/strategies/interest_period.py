@@ -47,6 +47,7 @@ DOMAIN = (
     Bound("exit_tau", lambda exit_tau, tau, **_: (exit_tau >= 0) & (exit_tau < tau), "must be in [0, tau)"),
     positive("accrual_years"),
     share("trading_fee"),
+    share("exit_fee"),
     positive("margin"),
 )
 
@@ -128,6 +129,9 @@ class InterestPeriodArbitrage:
         Time whose yield is received, above 0; None takes ``tau - exit_tau``.
     trading_fee
         Fee f as a share of the ST notional, at entry and at exit.
+    exit_fee
+        The fee at exit where it is another one, as where either holds the price impact of a size; None takes
+        ``trading_fee``.
     yield_fee, yield_fee_base
         Fee phi on distributed yield and what it is taken from, see :func:`yieldtrade.tokens.ledger.distribute`.
     leverage
@@ -154,6 +158,7 @@ class InterestPeriodArbitrage:
     exit_tau: float
     accrual_years: float | None = None
     trading_fee: float
+    exit_fee: float | None = None
     yield_fee: float = 0.0
     yield_fee_base: YieldFeeBase = "none"
     leverage: float | None = None
@@ -165,6 +170,7 @@ class InterestPeriodArbitrage:
     entry_price: float = field(init=False)
     position: Position = field(init=False)
     kept: tuple[float, float] = field(init=False)
+    closing_fee: float = field(init=False)
 
     def __post_init__(self) -> None:
         check_choice("side", self.side, ("long", "short"))
@@ -178,6 +184,7 @@ class InterestPeriodArbitrage:
             exit_tau=self.exit_tau,
             accrual_years=accrual,
             trading_fee=self.trading_fee,
+            exit_fee=self.trading_fee if self.exit_fee is None else self.exit_fee,
             margin=self.margin,
         )
         if self.leverage is None and self.side == "short":
@@ -185,7 +192,7 @@ class InterestPeriodArbitrage:
         self._derive(accrual)
 
     def _derive(self, accrual: float) -> None:
-        """Set the derived fields: years of yield t, price p0 before the fee, balances, shares kept of a growth."""
+        """Set the derived fields: years of yield t, price p0, balances, shares kept of a growth, fee at exit."""
         kept_yt, kept_st = kept_shares(self.yield_fee, self.yield_fee_base)
         price = yt_price(self.implied_apy, self.tau)
         derived = {
@@ -194,6 +201,7 @@ class InterestPeriodArbitrage:
             "position": self._opened(price),
             # the outlay of a cash trade does not grow
             "kept": (kept_yt, 0.0 if self.leverage is None else kept_st),
+            "closing_fee": self.trading_fee if self.exit_fee is None else self.exit_fee,
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -259,7 +267,7 @@ class InterestPeriodArbitrage:
             st=self.position.st,
             growth=growth,
             exit_price=exit_price,
-            trading_fee=self.trading_fee,
+            trading_fee=self.closing_fee,
             kept_yt=self.kept[0],
             kept_st=self.kept[1],
         )
@@ -274,7 +282,7 @@ class InterestPeriodArbitrage:
         }
         if scenario.exit_implied is not None:
             per_yield = self.exit_tau * (1.0 + scenario.exit_implied) ** (-self.exit_tau - 1.0)
-            slopes["exit_implied"] = (held.yt - self.trading_fee * abs(held.yt)) * per_yield
+            slopes["exit_implied"] = (held.yt - self.closing_fee * abs(held.yt)) * per_yield
         return slopes
 
     def against_underlying(self, scenario: Scenario) -> Any:
@@ -298,7 +306,7 @@ class InterestPeriodArbitrage:
             "implied_move": held.yt * (p1 - unmoved),
             "yield": kept_yt * held.yt * g,
             "carry": -kept_st * held.yt * p0 * g,
-            "fees": self.opening_fee * (1.0 + kept_st * g) - self.trading_fee * abs(held.yt) * p1,
+            "fees": self.opening_fee * (1.0 + kept_st * g) - self.closing_fee * abs(held.yt) * p1,
         }
 
     def break_even_settled(self, exit_implied: float) -> BreakEven:
@@ -311,6 +319,7 @@ class InterestPeriodArbitrage:
             yield_fee=self.yield_fee,
             yield_fee_base=self.yield_fee_base,
             trading_fee=self.trading_fee,
+            exit_fee=self.exit_fee,
         )
         reason = "" if found.status == "value" else f"it gains at {_WORDS[found.status]} settled APY"
         return BreakEven(found.apy, found.status, reason)
@@ -327,6 +336,7 @@ class InterestPeriodArbitrage:
             yield_fee=self.yield_fee,
             yield_fee_base=self.yield_fee_base,
             trading_fee=self.trading_fee,
+            exit_fee=self.exit_fee,
         )
         reason = "" if found.status == "value" else f"it gains at {_WORDS[found.status]} exit yield"
         return BreakEven(found.apy, found.status, reason)
@@ -337,7 +347,7 @@ class InterestPeriodArbitrage:
         settled, implied = math.log1p(settled_apy), math.log1p(self.implied_apy)
         grows = kept_yt * held.yt + kept_st * held.st
         principal = pt_price(self.implied_apy, self.tau)
-        closing_fee = self.trading_fee * abs(held.yt)
+        closing_fee = self.closing_fee * abs(held.yt)
 
         # written in changes since the entry, so that without fees it starts at exactly nothing
         def gain(t: float) -> float:
@@ -356,7 +366,7 @@ class InterestPeriodArbitrage:
         Along the break-even the profit stays 0, and it is linear in growth and in exit price.
         """
         held, (kept_yt, kept_st) = self.position, self.kept
-        per_price = held.yt - self.trading_fee * abs(held.yt)
+        per_price = held.yt - self.closing_fee * abs(held.yt)
         per_growth = kept_yt * held.yt + kept_st * held.st
         rise = self.exit_price(exit_implied + ONE_POINT) - self.exit_price(exit_implied)
         growth = float(self.growth(break_even) - per_price * rise / per_growth)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from yieldtrade.conventions import DAY_SECONDS
 from yieldtrade.errors import DomainError, YieldtradeError
 from yieldtrade.strategies import ranking
+from yieldtrade.strategies.depth import FoundDepth
 from yieldtrade.strategies.returns import annual_return
 from yieldtrade.strategies.row import ExplainLine, InputLine, Leg, Opportunity, Reason
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from yieldtrade.market import Terms
+    from yieldtrade.strategies.depth import Depth
     from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield, Scenario, YieldForecast
     from yieldtrade.strategies.risk import Trade
@@ -179,7 +181,7 @@ class Worksheet:
         if found.proxy is not None:
             self.flag("exit_sd_proxy")
             self.note(f"spread of the exit yield: {found.proxy}")
-        mean_name, sd_name = self._named(market, "exit_implied"), self._named(market, "exit_implied_sd")
+        mean_name, sd_name = self.named(market, "exit_implied"), self.named(market, "exit_implied_sd")
         mean_source = "the entry yield: a random walk has no drift"
         self.use(InputLine(mean_name, found.mean, "APY", None, None, mean_source))
         spread_source = self.desk.spread_text(market, horizon_days)
@@ -187,11 +189,23 @@ class Worksheet:
         self.figure(**{mean_name: found.mean, sd_name: found.sd})
         return found
 
+    def depth(self, market: Market | None = None) -> Depth | None:
+        """Return the pool of a contract at its quoted yield, None where its depth is not known."""
+        return self.desk.depth(market or self.market).depth
+
+    def exit_depth(self, usd: float) -> None:
+        """Set how much can be sold within the accepted price impact; of several exits the tightest counts."""
+        known = self._fields.get("exit_depth_usd")
+        self.put(exit_depth_usd=usd if known is None else min(usd, known))
+
+    def named(self, market: Market, name: str) -> str:
+        """Return a name for a figure of one contract, told apart where the subject has several."""
+        return name if len(self.subject.markets) == 1 else f"{market.contract.contract_id}.{name}"
+
     def leverage(self, cap: float) -> float:
         """Choose the leverage: the user's, refused above the cap, else the default, cut to it."""
         settings = self.desk.settings
-        limit = cap if settings.max_leverage is None else min(cap, settings.max_leverage)
-        wanted = settings.default_leverage if settings.leverage is None else settings.leverage
+        wanted, limit = self._wanted_leverage(cap)
         if wanted > limit and settings.leverage is None:
             self.flag("leverage_cut")
         elif wanted > limit:
@@ -200,6 +214,15 @@ class Worksheet:
         chosen = min(wanted, limit)
         self.put(leverage=chosen, max_leverage=cap if math.isfinite(cap) else None)
         return chosen
+
+    def leverage_within(self, cap: float) -> float:
+        """Return the leverage that `leverage` would choose, and write nothing."""
+        return min(self._wanted_leverage(cap))
+
+    def _wanted_leverage(self, cap: float) -> tuple[float, float]:
+        settings = self.desk.settings
+        limit = cap if settings.max_leverage is None else min(cap, settings.max_leverage)
+        return settings.default_leverage if settings.leverage is None else settings.leverage, limit
 
     def priced(
         self, trade: Trade, scenario: Scenario, *, pnl: float, flat_costs: float, years: float
@@ -295,7 +318,7 @@ class Worksheet:
 
     def _read_market(self, market: Market) -> None:
         contract = market.contract
-        self.flag("no_depth")
+        self._read_depth(market)
         if market.days_left <= 0:
             self.reject("expired", -market.days_left, 0.0, f"matured {-market.days_left:.2f} days ago")
         elif market.tau is None:
@@ -303,6 +326,20 @@ class Worksheet:
         if contract.terms.get("paused") is True:
             self.reject("market_paused", None, None, f"{contract.contract_id} is paused")
         self._read_quote(market)
+
+    def _read_depth(self, market: Market) -> None:
+        found = FoundDepth(None)
+        if market.tau is not None and market.quote is not None:
+            found = self.desk.depth(market)
+        if found.depth is None:
+            self.flag("no_depth")
+        else:
+            kind, at, source = found.depth.stored.kind, found.depth.stored.at, found.depth.stored.source
+            name, age = self.named(market, "pool_state"), self.desk.age_days(at)
+            line = InputLine(name, kind, "kind of curve", at, age, source)
+            self.use_dated(line, self.desk.settings.max_quote_age_days)
+        if found.problem:
+            self.note(f"{market.contract.contract_id}: {found.problem}")
 
     def _read_price(self, market: Market) -> None:
         price = self.desk.st_price(market)
@@ -320,7 +357,7 @@ class Worksheet:
                 f"no implied yield of {contract_id} is known at this moment: load quotes, or give one"
             )
             return
-        name = self._named(market, "implied_apy")
+        name = self.named(market, "implied_apy")
         line = desk.line(name, quote.implied_apy, "APY", quote.at, quote.source)
         limit = desk.settings.max_quote_age_days
         if quote.kind == "given":
@@ -332,10 +369,6 @@ class Worksheet:
         self.flag("undated_quote")
         text = "nobody recorded when the implied yield was quoted, so its age cannot be judged"
         self.reject("stale_data", None, limit, text)
-
-    def _named(self, market: Market, name: str) -> str:
-        """Return the name of a figure of one contract, told apart where the subject has several."""
-        return name if len(self.subject.markets) == 1 else f"{market.contract.contract_id}.{name}"
 
     def _terms(self, market: Market | None) -> tuple[Terms, str]:
         if market is None:
