@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -299,6 +300,33 @@ def official_facts(record: Record) -> Iterator[Fact]:
             _known_at(record, at),
         ),
     )
+
+
+# Published pairs agree to 4e-5 with 365 compounding periods; 52 would differ by 0.5 % at most among those seen.
+_COMPOUNDING = 365
+_WEEK_DAYS = 7
+_APY_TOLERANCE = 0.02
+
+
+def check_official(record: Record) -> str | None:
+    """Say what contradicts what in a published yield: APR and APY, or the days it covers."""
+    apr, apy = record["apr"], record["apy"]
+    expected = math.expm1(_COMPOUNDING * math.log1p(apr / _COMPOUNDING))
+    if abs(apy - expected) > _APY_TOLERANCE * expected:
+        return (
+            f"apy = {apy:g} does not follow from apr = {apr:g}, which compounds to {expected:.4g} "
+            f"(tolerance {_APY_TOLERANCE:.0%}); both are fractions, 0.35 for 35 %"
+        )
+    start, end = record.get("week_start"), record.get("week_end")
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        return "week_start and week_end are given together or not at all"
+    if (date.fromisoformat(end) - date.fromisoformat(start)).days != _WEEK_DAYS - 1:
+        return (
+            f"week_start = {start} to week_end = {end} are not seven days; week_end is the last day it covers"
+        )
+    return None
 
 
 # the columns between its key and the moment it became known
