@@ -344,7 +344,9 @@ def _input_hash(history: PoolHistory, arguments: tuple[object, ...]) -> str:
         digest.update(history.values[name].tobytes())
     for name in (VOLUME, MEASURED):
         digest.update("|".join(history.quality[name]).encode())
-    digest.update(repr([figure[:4] for figure in history.official]).encode())
+    # past origins saw the versions of then
+    versions = [history.stored.series[name].versions for name in SERIES]
+    digest.update(repr((history.stored.official, versions)).encode())
     for valid_from, parameters in history.pool.changes:
         dated = sorted((name, term.value) for name, term in parameters.items())
         digest.update(f"{iso(valid_from)} {dated!r}".encode())

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from yieldtrade.conventions import iso, parse_instant
 from yieldtrade.errors import DomainError, LoadError
 from yieldtrade.sources.columns import unknown_name
+from yieldtrade.sources.facts import check_known
 from yieldtrade.sources.rows import FactRow, ListedContract, ParsedFile
 from yieldtrade.sources.tables import FORMATS, TableFormat, detect_format, format_named
 
@@ -129,7 +130,7 @@ class _Findings:
         first = self._seen.setdefault(key, line)
         if first != line:
             return record, [f"repeats line {first} ({', '.join(map(str, key))})"]
-        found = (self.known.check(record), self._pool_problem(record))
+        found = (self.known.check(record), check_known(record), self._pool_problem(record))
         return record, [problem for problem in found if problem]
 
     def _pool_problem(self, record: Record) -> str | None:
