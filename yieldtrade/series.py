@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# The days around: two weeks on either side, at least four of them known.
+NEIGHBOUR_DAYS = 14
+LEAST_NEIGHBOURS = 4
 # Qualities with a meaning of their own: out of line with the days around when loaded; looked at and right.
 SUSPECT = "suspect"
 CONFIRMED = "confirmed"
@@ -43,3 +46,22 @@ class DailySeries:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def off_neighbours(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logs of consecutive days less the median of the known days around each, NaN where too few are known.
+
+    Of an even number of days both middle ones and all between them are medians: the last days before a lasting move
+    and the first after it are in line with one of the two.
+    """
+    import numpy as np
+
+    width = 2 * NEIGHBOUR_DAYS + 1
+    padded = np.pad(logs, NEIGHBOUR_DAYS, constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, width)
+    others = np.sort(np.delete(around, NEIGHBOUR_DAYS, axis=1), axis=1)  # NaN comes last
+    count = np.isfinite(others).sum(axis=1)
+    rows = np.arange(len(logs))
+    upper = others[rows, np.minimum(count // 2, width - 2)]
+    lower = others[rows, np.maximum((count - 1) // 2, 0)]
+    return np.where(count >= LEAST_NEIGHBOURS, logs - np.clip(logs, lower, upper), np.nan)

@@ -196,6 +196,34 @@ def test_a_published_yield_is_above_zero(figure):
     assert "must be above 0" in parsed.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "soonest"),
+    [
+        ("pool,series,date,value", "JLP,volume_usd,2026-01-05,5", "2026-01-06T00:00:00Z"),
+        ("pool,series,date,value", "JLP,tvl_usd,2026-01-06,5", "2026-01-06T00:00:00Z"),
+        ("asset,date,price_usd", "SOL,2026-01-05,5", "2026-01-06T00:00:00Z"),
+        ("pool,published_at,apr,apy", "JLP,2026-01-06T00:00:00Z,0.1093,0.1155", "2026-01-06T00:00:00Z"),
+    ],
+)
+def test_nothing_is_known_before_it_is(header, row, soonest):
+    """A figure may have become known as soon as its day was over, and no second sooner: it would be foresight."""
+    sound = parse(f"{header},known_at\n{row},{soonest}\n", "long.csv")
+    early = parse(f"{header},known_at\n{row},2026-01-05T23:59:59Z\n", "long.csv")
+    assert sound.problems == ()
+    assert early.problems == (
+        f"long.csv:2: known_at = 2026-01-05T23:59:59Z lies before {soonest}, the soonest the figure could be known",
+    )
+
+
+def test_a_figure_of_the_future_is_refused():
+    """A day that is not over by the present moment, and a moment of knowing to come, are refused with it."""
+    rows = "JLP,volume_usd,2026-06-02,5,\nJLP,volume_usd,2026-05-01,5,2026-06-02T00:00:00Z\n"
+    text = f"pool,series,date,value,known_at\n{rows}"
+    parsed = parse(text, "long.csv")
+    assert "long.csv:2: date = '2026-06-02' lies in the future (today is 2026-06-01)" in parsed.problems
+    assert "long.csv:3: known_at = '2026-06-02T00:00:00Z' lies in the future" in parsed.problems[1]
+
+
 def test_every_format_is_found_by_its_own_required_columns():
     """The columns a format needs are enough to tell it from the others."""
     for table in FORMATS:

@@ -265,6 +265,7 @@ def _period(raw: Raw, history: PoolHistory, settled: _Settled, number: int) -> P
         volume_usd=distribution(raw.paths.volume[row]),
         fees_usd=distribution(raw.paths.fees[row]),
         tvl_usd=distribution(raw.paths.tvl[row]),
+        basis=raw.target.settled_by(number) if raw.paths.known[row] else None,
     )
 
 
@@ -300,6 +301,7 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
         log_growth=log_growth(settled.log_apr, n),
         known=known,
         past=past,
+        basis={number: basis for number in past if (basis := target.settled_by(number)) is not None},
     )
 
 
@@ -379,6 +381,9 @@ def _input_hash(history: PoolHistory, arguments: tuple[object, ...]) -> str:
         digest.update(history.values[name].tobytes())
     for name in (VOLUME, MEASURED):
         digest.update("|".join(history.quality[name]).encode())
+    # past origins saw the versions of then
+    versions = [history.stored.series[name].versions for name in SERIES]
+    digest.update(repr((history.stored.official, versions)).encode())
     for valid_from, parameters in history.pool.changes:
         dated = sorted((name, term.value) for name, term in parameters.items())
         digest.update(f"{iso(valid_from)} {dated!r}".encode())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.nowcast import NowcastRecord
     from yieldtrade.forecast.periods import Calendar
     from yieldtrade.forecast.scenarios import BreakEven, ScenarioCell
+    from yieldtrade.forecast.target import SettledBy
     from yieldtrade.forecast.tvl import TvlModel
     from yieldtrade.forecast.volume import VolumeModel
     from yieldtrade.market import Contract
@@ -121,6 +122,9 @@ class PeriodForecast:
         Sums over the period, USD; the fees are those of ``ForecastReport.fee_series``.
     tvl_usd
         Mean over the period, USD.
+    basis
+        Where the APY of a period that is known comes from: ``official``, ``measured`` or ``computed``; None where it
+        is forecast.
     """
 
     start: datetime
@@ -134,6 +138,7 @@ class PeriodForecast:
     volume_usd: Distribution
     fees_usd: Distribution
     tvl_usd: Distribution
+    basis: SettledBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -199,6 +204,8 @@ class Worlds:
         Part of each simulated period that is already known, shape (periods,).
     past
         ``log(1 + APY)`` of earlier periods by number, where known.
+    basis
+        Where each of those comes from: ``official``, ``measured`` or ``computed``.
     """
 
     calendar: Calendar
@@ -206,6 +213,7 @@ class Worlds:
     log_growth: NDArray[np.float64]
     known: NDArray[np.float64]
     past: Mapping[int, float]
+    basis: Mapping[int, SettledBy]
 
     @property
     def last(self) -> int:

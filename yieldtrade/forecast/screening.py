@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from yieldtrade.series import CONFIRMED, SUSPECT
+from yieldtrade.series import CONFIRMED, SUSPECT, off_neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +22,6 @@ GROSS, POSITION, CLOSE = "gross_fees_usd", "position_fees_usd", "close_fees_usd"
 SERIES = (VOLUME, TVL, GROSS, POSITION, CLOSE, MEASURED)
 FEES = (GROSS, POSITION, CLOSE)
 
-# The days around: two weeks on either side, at least four of them known.
-NEIGHBOUR_DAYS = 14
-LEAST_NEIGHBOURS = 4
 # Factor from the median of the days around, either way. In the bundled history, crashes included and with the days
 # before alone as at its end, volume goes to 3.4 and 1/4.0, TVL to 1.4 and 1/1.3, the yield to 3.0 and 1/2.5, fees
 # to 8.6 and 1/4.4, fees over volume to 3.5 and 1/1.9.
@@ -76,29 +73,12 @@ def screened(
         leave_out(name, wrong, "not a positive number")
         leave_out(name, present & ~wrong & (quality[name] == SUSPECT), "suspect when it was loaded")
     for name in SERIES:
-        away = np.exp(np.abs(_from_neighbours(np.log(kept[name]))))
+        away = np.exp(np.abs(off_neighbours(np.log(kept[name]))))
         far = (away > WIDEST[name]) & (quality[name] != CONFIRMED)
         leave_out(name, far, f"more than {WIDEST[name]:g} times off the median of the days around")
     for name in FEES:
         # fees move with volume, so their rate tells a wrong figure that fees alone do not
-        away = np.exp(np.abs(_from_neighbours(np.log(kept[name] / kept[VOLUME]))))
+        away = np.exp(np.abs(off_neighbours(np.log(kept[name] / kept[VOLUME]))))
         far = (away > WIDEST_RATE) & (quality[name] != CONFIRMED)
         leave_out(name, far, f"over volume more than {WIDEST_RATE:g} times off the median of the days around")
     return kept, tuple(sorted(found, key=lambda item: (SERIES.index(item.series), item.day)))
-
-
-def _from_neighbours(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return each log less the median of the known days around it, NaN where too few are known.
-
-    Of an even number of days both middle ones and all between them are medians: the last days before a lasting move
-    and the first after it are in line with one of the two.
-    """
-    width = 2 * NEIGHBOUR_DAYS + 1
-    padded = np.pad(logs, NEIGHBOUR_DAYS, constant_values=np.nan)
-    around = np.lib.stride_tricks.sliding_window_view(padded, width)
-    others = np.sort(np.delete(around, NEIGHBOUR_DAYS, axis=1), axis=1)  # NaN comes last
-    count = np.isfinite(others).sum(axis=1)
-    rows = np.arange(len(logs))
-    upper = others[rows, np.minimum(count // 2, width - 2)]
-    lower = others[rows, np.maximum((count - 1) // 2, 0)]
-    return np.where(count >= LEAST_NEIGHBOURS, logs - np.clip(logs, lower, upper), np.nan)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from yieldtrade.conventions import iso, parse_instant
 from yieldtrade.errors import DomainError, LoadError
 from yieldtrade.sources.columns import unknown_name
+from yieldtrade.sources.facts import check_known
 from yieldtrade.sources.rows import FactRow, ListedContract, ParsedFile
 from yieldtrade.sources.tables import FORMATS, TableFormat, detect_format, format_named
 
@@ -83,7 +84,7 @@ def parse_file(
             continue
         if known.alias is not None:
             record["contract_id"] = aliases.get(record[known.alias])
-        found.take(record, f"{name}:{line}")
+        found.take(record, name, line)
     if not count:
         raise LoadError(f"{name} has a header but no rows", [f"{name}: no rows below the header"])
     return ParsedFile(
@@ -94,6 +95,7 @@ def parse_file(
         table_format=known.name,
         records=count,
         rows=found.rows,
+        lines=found.lines,
         contracts=tuple(found.contracts.values()),
         problems=tuple(found.problems),
         warnings=(
@@ -111,6 +113,7 @@ class _Findings:
         self.known = known
         self._pools = pools
         self.rows: dict[str, list[FactRow]] = {}
+        self.lines: dict[str, list[int]] = {}
         self.contracts: dict[str, ListedContract] = {}
         self.problems: list[str] = []
         self.warnings: list[str] = []
@@ -127,7 +130,7 @@ class _Findings:
         first = self._seen.setdefault(key, line)
         if first != line:
             return record, [f"repeats line {first} ({', '.join(map(str, key))})"]
-        found = (self.known.check(record), self._pool_problem(record))
+        found = (self.known.check(record), check_known(record), self._pool_problem(record))
         return record, [problem for problem in found if problem]
 
     def _pool_problem(self, record: Record) -> str | None:
@@ -136,10 +139,10 @@ class _Findings:
             return None
         return unknown_name("pool", pool, self._pools)
 
-    def take(self, record: Record, where: str) -> None:
+    def take(self, record: Record, name: str, line: int) -> None:
         """Keep the facts of a sound record, and what is odd about it."""
         if odd := self.known.warn(record):
-            self.warnings.append(f"{where}: {odd}")
+            self.warnings.append(f"{name}:{line}: {odd}")
         for column, values in self.rates.items():
             if record[column] is not None:
                 values.append(record[column])
@@ -148,6 +151,7 @@ class _Findings:
                 self.contracts.setdefault(fact.contract_id, fact)
             else:
                 self.rows.setdefault(fact[0], []).append(fact[1])
+                self.lines.setdefault(fact[0], []).append(line)
 
 
 def _unknown_columns(name: str, header: Sequence[str], known: TableFormat) -> Iterator[str]:

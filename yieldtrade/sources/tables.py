@@ -360,6 +360,7 @@ FORMATS: tuple[TableFormat, ...] = (
         name="official_apy",
         key=("pool", "published_at"),
         facts=facts.official_facts,
+        check=facts.check_official,
         columns=(
             text_column("pool"),
             Column(name="published_at", kind="instant", required=True),

@@ -264,6 +264,7 @@ class Store:
 
         from yieldtrade.sources.files import parse_file, read_bytes
         from yieldtrade.store.define import market_aliases, pool_names, write_definitions
+        from yieldtrade.store.plausible import judged
         from yieldtrade.store.write import Loaded
 
         moment = now or datetime.now(UTC)
@@ -285,6 +286,7 @@ class Store:
                     aliases=market_aliases(conn),
                     pools=pool_names(conn),
                 )
+                parsed = judged(conn, parsed, moment)
                 warnings.extend(parsed.warnings)
                 if skip_bad:
                     warnings.extend(f"skipped {problem}" for problem in parsed.problems)
