@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from statsmodels.regression.linear_model import OLS
 
-from yieldtrade.forecast.scores import crps, inside, pinball, pit, sorted_quantiles
-from yieldtrade.forecast.scoring import conformal_scale, standard_error
+from yieldtrade.forecast.scores import crps, inside, pinball, pit, sorted_quantiles, standard_error
+from yieldtrade.forecast.scoring import conformal_scale
 
 NUMBERS = st.floats(min_value=-100, max_value=100)
 SAMPLES = arrays(float, st.integers(min_value=1, max_value=30), elements=NUMBERS)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.card import ApyModel, fit_apy_model
     from yieldtrade.forecast.data import PoolHistory, pool_history
     from yieldtrade.forecast.evaluate import TrackRecord, evaluate_forecasts
+    from yieldtrade.forecast.exogenous import return_columns
     from yieldtrade.forecast.fees import FeeModel, fit_fee_model
     from yieldtrade.forecast.goal import Goal, goals
     from yieldtrade.forecast.level import level_spread_forecast
@@ -46,12 +47,14 @@ __all__ = [
     "goals",
     "level_spread_forecast",
     "pool_history",
+    "return_columns",
 ]
 
 _HOMES = {
     "apy": ("forecast_apy",),
     "card": ("ApyModel", "fit_apy_model"),
     "data": ("PoolHistory", "pool_history"),
+    "exogenous": ("return_columns",),
     "evaluate": ("TrackRecord", "evaluate_forecasts"),
     "fees": ("FeeModel", "fit_fee_model"),
     "goal": ("Goal", "goals"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.data import VOLUME
-from yieldtrade.forecast.har import FLAT
+from yieldtrade.forecast.har import line_slope
 from yieldtrade.forecast.periods import day_of
 from yieldtrade.forecast.table import (
     BreakCheck,
@@ -131,7 +131,7 @@ def fee_line(history: PoolHistory, target: Target) -> FeeLine:
         )
     centred_x, mean_x = _within(x[rows], group[rows])
     centred_y, mean_y = _within(y[rows], group[rows])
-    slope, slope_se = _slope(centred_x, centred_y)
+    slope, slope_se = line_slope(centred_x, centred_y, HAC_LAGS)
     intercepts = mean_y - slope * mean_x
     everywhere = _current_group(group)
     return FeeLine(
@@ -149,20 +149,6 @@ def fee_line(history: PoolHistory, target: Target) -> FeeLine:
 def _logs(history: PoolHistory, target: Target) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     volume = history.values[VOLUME]
     return np.log(volume), np.log(target.fees / volume)
-
-
-def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope of deviations from regime means, and its Newey-West error: by the Frisch-Waugh theorem both equal
-    those of the regression with dummies."""  # noqa: D205, D209
-    size = float((x**2).sum())
-    if size <= len(x) * FLAT**2:
-        return 0.0, 0.0
-    slope = float((x * y).sum() / size)
-    score = x * (y - slope * x)
-    variance = float((score**2).sum())
-    for lag in range(1, min(HAC_LAGS, len(x) - 1) + 1):
-        variance += 2.0 * (1.0 - lag / (HAC_LAGS + 1)) * float((score[lag:] * score[:-lag]).sum())
-    return slope, float(np.sqrt(max(variance, 0.0)) / size)
 
 
 def _within(

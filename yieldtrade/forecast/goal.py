@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from yieldtrade.forecast.scoring import standard_error
+from yieldtrade.forecast.scores import standard_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,17 @@ import numpy as np
 
 from yieldtrade.forecast.baselines import BASELINES
 from yieldtrade.forecast.candidates import COMBINATION
-from yieldtrade.forecast.scores import COVERAGES, QUANTILES, crps, inside, pinball, pit, sorted_quantiles
+from yieldtrade.forecast.scores import (
+    COVERAGES,
+    LEAST_GAIN,
+    QUANTILES,
+    crps,
+    inside,
+    pinball,
+    pit,
+    sorted_quantiles,
+    standard_error,
+)
 from yieldtrade.forecast.target import official_apy
 
 if TYPE_CHECKING:
@@ -25,8 +35,6 @@ PIT_BINS = 10
 LEAST_ERRORS = 8
 LEAST_CALIBRATION = 12
 MEMORY = 52
-# Standard errors by which a candidate must have beaten the combination.
-LEAST_GAIN = 2.0
 CALIBRATED = 0.80
 # Errors and intervals smaller than this, in logs, are rounding.
 ROUNDING = 1e-9
@@ -260,20 +268,6 @@ class Scored:
                 if other != name and np.any(scored) and reference[scored].mean() > ROUNDING:
                     skill = 1.0 - float(own[scored].mean() / reference[scored].mean())
                     yield self._score(name, h, f"skill_{metric}_vs_{other}", skill, int(scored.sum()))
-
-
-def standard_error(values: NDArray[np.float64], lags: int) -> float:
-    """Standard error of the mean of a series whose neighbours up to ``lags`` apart go together.
-
-    Newey-West, as in the test of Diebold and Mariano (1995) of equal forecast accuracy, with the correction of
-    Harvey, Leybourne and Newbold (1997) for few and overlapping forecasts; infinite where they are too few for it.
-    """
-    n, centred = len(values), values - values.mean()
-    variance = float((centred**2).sum())
-    for lag in range(1, min(lags, n - 1) + 1):
-        variance += 2.0 * (1.0 - lag / (lags + 1)) * float((centred[lag:] * centred[:-lag]).sum())
-    corrected = (n - 1 - 2 * lags + lags * (lags + 1) / n) / n
-    return math.sqrt(max(variance, 0.0) / corrected) / n if corrected > 0 else math.inf
 
 
 def conformal_scale(surprise: NDArray[np.float64]) -> float:
