@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from yieldtrade.errors import UnknownNameError
 from yieldtrade.strategies import fixed_income_rows, interest_period_rows, principal_loop_rows
 from yieldtrade.strategies.desk import Desk
-from yieldtrade.strategies.inputs import DEFAULT_SEED, Costs, ScreenSettings
+from yieldtrade.strategies.inputs import ScreenSettings
+from yieldtrade.strategies.presets import preset_values
 from yieldtrade.strategies.ranking import rank
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from yieldtrade.market import Contract, MarketView
     from yieldtrade.strategies.desk import Market
-    from yieldtrade.strategies.inputs import BorrowForecast, ExitYield, Forecaster
+    from yieldtrade.strategies.inputs import BorrowForecast, Costs, ExitYield, Forecaster
     from yieldtrade.strategies.row import Opportunity
 
     Writer: TypeAlias = Callable[[Desk, Market], Iterable[Opportunity]]
@@ -58,9 +59,10 @@ def screen(
     max_p_liquidation: float | None = None,
     max_leverage: float | None = None,
     leverage: float | None = None,
-    kappa: float = 0.25,
+    kappa: float | None = None,
     hurdle: float | None = None,
-    random_seed: int = DEFAULT_SEED,
+    random_seed: int | None = None,
+    preset: str | None = None,
     costs: Costs | None = None,
     borrow: BorrowForecast | None = None,
     exit_yields: Mapping[str, ExitYield] | None = None,
@@ -90,11 +92,14 @@ def screen(
     leverage
         Leverage of levered trades; by default 5, or the largest a trade allows where lower.
     kappa
-        Weight of the expected shortfall in the score.
+        Weight of the expected shortfall in the score, 0.25 by default.
     hurdle
         APY the capital must beat; by default the best stored supply rate of USDC.
     random_seed
         Seed of all random numbers.
+    preset
+        Name of one of :data:`~yieldtrade.strategies.presets.PRESETS`: thresholds for whatever of them is not
+        given here; one that is given wins. ``max_p_loss=1`` lifts a limit of a preset.
     costs, borrow, exit_yields
         The user's own costs, borrow forecast, and exit yields by contract.
     forecast
@@ -111,26 +116,27 @@ def screen(
     Raises
     ------
     UnknownNameError
-        A strategy or contract of that name does not exist.
+        A strategy, contract or preset of that name does not exist.
     DomainError
         A setting outside its range.
     """
-    settings = ScreenSettings(
-        size_usd=size_usd,
-        horizon_days=horizon_days,
-        min_edge=min_edge,
-        max_p_loss=max_p_loss,
-        max_p_liquidation=max_p_liquidation,
-        max_leverage=max_leverage,
-        leverage=leverage,
-        kappa=kappa,
-        hurdle=hurdle,
-        random_seed=random_seed,
-        costs=costs or Costs(),
-        borrow=borrow,
-        exit_yields=MappingProxyType(dict(exit_yields or {})),
+    given = {
+        "horizon_days": horizon_days,
+        "min_edge": min_edge,
+        "max_p_loss": max_p_loss,
+        "max_p_liquidation": max_p_liquidation,
+        "max_leverage": max_leverage,
+        "leverage": leverage,
+        "kappa": kappa,
+        "hurdle": hurdle,
+        "random_seed": random_seed,
+        "costs": costs,
+        "borrow": borrow,
+        "exit_yields": MappingProxyType(dict(exit_yields or {})),
         **limits,
-    )
+    }
+    stated = {name: value for name, value in given.items() if value is not None}
+    settings = ScreenSettings(**{**preset_values(preset), **stated, "size_usd": size_usd, "preset": preset})
     chosen = _chosen(strategies)
     desk = Desk(view, settings, forecast)
     markets = desk.markets(_contracts(view, contracts))
