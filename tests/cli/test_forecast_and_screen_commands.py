@@ -156,7 +156,7 @@ def test_the_forecast_is_explained(run):
         (("forecast", "JLP", "--cap", "-5"), "'--cap': -5 must lie"),
         (("forecast", "JLP", "--share", "0%"), "'--share': 0% must lie"),
         (("forecast", "JLP", "--no-track-record", "--max-age", "3"), "days old, more than --max-age 3"),
-        (("screen", "--size", "-1"), "size_usd"),
+        (("screen", "--size", "-1"), "'--size': -1 must lie"),
         (("screen", "--strategy", "princpal_loop"), "nearest: principal_loop"),
         (("screen", "--contract", "JLP-2412"), "nearest: JLP-2411"),
         (("screen", "--implied", "JLP-08MAR=0.2"), "unknown contract"),

@@ -80,6 +80,8 @@ class Store:
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = os.path.abspath(path)
         self._reader: sqlite3.Connection | None = None
+        # a connection through which all is written while somebody watches the file (store.watch)
+        self.held: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +164,10 @@ class Store:
         """Open a connection that may write, in autocommit mode, for the length of a block."""
         import sqlite3
 
+        if self.held is not None:
+            with _named_errors(self.path):
+                yield self.held
+            return
         with _named_errors(self.path):
             conn = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
             try:

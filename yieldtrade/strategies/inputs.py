@@ -218,6 +218,8 @@ class ScreenSettings:
     simulation_gap, liquidation_gap, simulation_gate
         Difference of probabilities, and probability of liquidation, from which the simulation is the headline;
         bound on the probability of liquidation below which no paths are simulated.
+    preset
+        Name of the preset whose thresholds stand where the user gave none; said, not read.
     """
 
     size_usd: float
@@ -253,6 +255,7 @@ class ScreenSettings:
     simulation_gap: float = 0.02
     liquidation_gap: float = 0.001
     simulation_gate: float = 0.0001
+    preset: str | None = None
 
     def __post_init__(self) -> None:
         for name in (*_POSITIVE, *_POSITIVE_OR_NONE):

@@ -14,7 +14,8 @@ from yieldtrade.strategies import (
     principal_spread_rows,
 )
 from yieldtrade.strategies.desk import Desk
-from yieldtrade.strategies.inputs import DEFAULT_SEED, Costs, ScreenSettings
+from yieldtrade.strategies.inputs import ScreenSettings
+from yieldtrade.strategies.presets import preset_values
 from yieldtrade.strategies.ranking import rank
 from yieldtrade.strategies.subject import Subject, of_contract, of_contracts, of_pool
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from yieldtrade.market import Contract, MarketView
-    from yieldtrade.strategies.inputs import BorrowForecast, ExitYield, Forecaster
+    from yieldtrade.strategies.inputs import BorrowForecast, Costs, ExitYield, Forecaster
     from yieldtrade.strategies.row import Opportunity
     from yieldtrade.strategies.subject import Kind, Market
 
@@ -77,9 +78,10 @@ def screen(
     max_p_liquidation: float | None = None,
     max_leverage: float | None = None,
     leverage: float | None = None,
-    kappa: float = 0.25,
+    kappa: float | None = None,
     hurdle: float | None = None,
-    random_seed: int = DEFAULT_SEED,
+    random_seed: int | None = None,
+    preset: str | None = None,
     costs: Costs | None = None,
     borrow: BorrowForecast | None = None,
     exit_yields: Mapping[str, ExitYield] | None = None,
@@ -110,11 +112,14 @@ def screen(
     leverage
         Leverage of levered trades; by default 5, or the largest a trade allows where lower.
     kappa
-        Weight of the expected shortfall in the score.
+        Weight of the expected shortfall in the score, 0.25 by default.
     hurdle
         APY the capital must beat; by default the best stored supply rate of USDC.
     random_seed
         Seed of all random numbers.
+    preset
+        Name of one of :data:`~yieldtrade.strategies.presets.PRESETS`: thresholds for whatever of them is not
+        given here; one that is given wins. ``max_p_loss=1`` lifts a limit of a preset.
     costs, borrow, exit_yields
         The user's own costs, borrow forecast, and exit yields by contract.
     forecast
@@ -131,26 +136,27 @@ def screen(
     Raises
     ------
     UnknownNameError
-        A strategy, contract or pool of that name does not exist.
+        A strategy, contract, pool or preset of that name does not exist.
     DomainError
         A setting outside its range.
     """
-    settings = ScreenSettings(
-        size_usd=size_usd,
-        horizon_days=horizon_days,
-        min_edge=min_edge,
-        max_p_loss=max_p_loss,
-        max_p_liquidation=max_p_liquidation,
-        max_leverage=max_leverage,
-        leverage=leverage,
-        kappa=kappa,
-        hurdle=hurdle,
-        random_seed=random_seed,
-        costs=costs or Costs(),
-        borrow=borrow,
-        exit_yields=MappingProxyType(dict(exit_yields or {})),
+    given = {
+        "horizon_days": horizon_days,
+        "min_edge": min_edge,
+        "max_p_loss": max_p_loss,
+        "max_p_liquidation": max_p_liquidation,
+        "max_leverage": max_leverage,
+        "leverage": leverage,
+        "kappa": kappa,
+        "hurdle": hurdle,
+        "random_seed": random_seed,
+        "costs": costs,
+        "borrow": borrow,
+        "exit_yields": MappingProxyType(dict(exit_yields or {})),
         **limits,
-    )
+    }
+    stated = {name: value for name, value in given.items() if value is not None}
+    settings = ScreenSettings(**{**preset_values(preset), **stated, "size_usd": size_usd, "preset": preset})
     chosen = _chosen(strategies)
     desk = Desk(view, settings, forecast)
     subjects = Subjects(desk, None if contracts is None else tuple(contracts))
