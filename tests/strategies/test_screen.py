@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
 import yieldtrade
 from yieldtrade.errors import DomainError, UnknownNameError
+from yieldtrade.report.screen_report import to_record
 from yieldtrade.strategies.inputs import Costs, ExitYield
 from yieldtrade.strategies.row import FLAG_WORDS, Opportunity
 from yieldtrade.strategies.screen import STRATEGIES, screen
@@ -79,6 +80,24 @@ def test_worked_example_of_the_ranking(world, forecaster):
 def evaluated(line):
     """What Python makes of a printed line."""
     return eval(line.numbers, {"__builtins__": {"abs": abs}}, vars(math))  # noqa: S307 - our own arithmetic
+
+
+def test_a_row_can_be_priced_again(busy, forecaster):
+    """Each row that has a profit holds the trade, the means and the flat costs that gave it, outside its record."""
+    rows = screen(busy.view(), 1_000, forecast=forecaster(0.28, 0.05), costs=Costs(gas_usd=3.0)).rows
+    priced = [row for row in rows if row.expected_pnl_usd is not None]
+    assert {row.strategy for row in priced} == set(STRATEGIES)
+    for row in priced:
+        assert row.trade.pnl(row.scenario) - row.flat_costs_usd == row.figures["pnl_after_flat_costs_usd"]
+        record = to_record(row)
+        assert not {"scenario", "flat_costs_usd"} & set(record)
+        assert isinstance(record["trade"], str)
+        assert row == replace(row, trade=None, scenario=None)
+        assert " trade=" not in repr(row)
+    loop = next(row for row in priced if row.row_id == "BBB-2606:principal_loop")
+    dearer = replace(loop.scenario, borrow_apy=2 * loop.scenario.borrow_apy)
+    owed = loop.trade.debt * (1.18**loop.trade.years - 1.09**loop.trade.years)
+    assert loop.trade.pnl(loop.scenario) - loop.trade.pnl(dearer) == pytest.approx(owed)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ _BREAK_EVENS = (
 
 
 def to_record(row: Opportunity) -> dict[str, Any]:
-    """Return a row as plain values: every field of it, and a few put into words for tables."""
-    record = {field.name: _plain(getattr(row, field.name)) for field in fields(row)}
+    """Return a row as plain values: every field that it is compared by, and a few put into words for tables."""
+    record = {field.name: _plain(getattr(row, field.name)) for field in fields(row) if field.compare}
     age = row.oldest_input_age_s
     record["trade"] = TRADES.get((row.strategy, row.side), f"{row.strategy} {row.side}".strip())
     record["net_apy_shown"] = row.net_apy_exact if row.show_apy else None

@@ -44,11 +44,7 @@ def _fill(sheet: Worksheet) -> None:
     _legs(sheet, trade)
     pnl = _arithmetic(sheet, trade, scenario)
     gas = desk.settings.costs.gas_usd
-    net = sheet.work(
-        "pnl_after_flat_costs_usd", "pnl - flat_costs", pnl - gas, "USD", pnl=pnl, flat_costs=gas
-    )
-    sheet.figure(pnl_after_flat_costs_usd=net)
-    sheet.net_apy(net, trade.tau)
+    sheet.priced(trade, scenario, pnl=pnl, flat_costs=gas, years=trade.tau)
     break_evens, parts = trade.break_evens(scenario), trade.decomposition(scenario)
     fixed_apy = break_evens["settled_apy"].value
     sheet.put(

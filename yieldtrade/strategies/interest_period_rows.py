@@ -283,16 +283,7 @@ def _returns(
     """Write profit, naive figure, break-evens and decomposition at the means."""
     settled, exit_implied = scenario.settled_apy, scenario.exit_implied
     pnl = _arithmetic(sheet, trade, scenario)
-    net = sheet.work(
-        "pnl_after_flat_costs_usd",
-        "pnl - flat_costs",
-        pnl - flat_costs,
-        "USD",
-        pnl=pnl,
-        flat_costs=flat_costs,
-    )
-    sheet.figure(pnl_after_flat_costs_usd=net)
-    sheet.net_apy(net, holding.years)
+    sheet.priced(trade, scenario, pnl=pnl, flat_costs=flat_costs, years=holding.years)
     sheet.put(decomposition=trade.decomposition(scenario))
     break_even = trade.break_even_settled(exit_implied)
     sheet.break_evens(

@@ -219,16 +219,7 @@ def _describe(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow_apy: float
 def _returns(sheet: Worksheet, trade: LeveragedPrincipalLoop, scenario: Scenario, flat_costs: float) -> None:
     """Write profit, naive figure, break-evens and decomposition at the means."""
     pnl = _arithmetic(sheet, trade, scenario)
-    net = sheet.work(
-        "pnl_after_flat_costs_usd",
-        "pnl - flat_costs",
-        pnl - flat_costs,
-        "USD",
-        pnl=pnl,
-        flat_costs=flat_costs,
-    )
-    sheet.figure(pnl_after_flat_costs_usd=net)
-    sheet.net_apy(net, trade.years)
+    sheet.priced(trade, scenario, pnl=pnl, flat_costs=flat_costs, years=trade.years)
     parts = trade.decomposition(scenario)
     sheet.put(
         net_apy_naive=trade.naive(scenario.borrow_apy),

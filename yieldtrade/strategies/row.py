@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from yieldtrade.strategies.inputs import Scenario
+    from yieldtrade.strategies.risk import Trade
+
 BreakEvenStatus: TypeAlias = Literal["value", "never", "always"]
 RowStatus: TypeAlias = Literal["accepted", "rejected"]
 
@@ -115,6 +118,10 @@ class Opportunity:
     Rates are APYs as fractions, ``*_usd`` dollars, ``*_days`` days, ``cost_in`` and ``cost_out`` fractions of
     the capital, prices ST per token. ``horizon_return`` is the expected PnL over the capital and is the
     headline below 30 days (``show_apy`` False). ``figures`` holds what only some strategies have.
+
+    ``trade`` is what was priced, ``scenario`` where (its means), ``flat_costs_usd`` what every outcome pays
+    besides: ``trade.pnl(scenario) - flat_costs_usd`` is the profit at the means, and any other scenario prices
+    the row again. The three stay in memory: they are not part of a row's record, nor of its equality.
     """
 
     row_id: str
@@ -187,3 +194,7 @@ class Opportunity:
     inputs: tuple[InputLine, ...] = ()
     explain: tuple[ExplainLine, ...] = ()
     notes: tuple[str, ...] = ()
+
+    trade: Trade | None = field(default=None, repr=False, compare=False)
+    scenario: Scenario | None = field(default=None, repr=False, compare=False)
+    flat_costs_usd: float | None = field(default=None, repr=False, compare=False)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from yieldtrade.market import Terms
     from yieldtrade.strategies.desk import Desk, Market
-    from yieldtrade.strategies.inputs import ExitYield, YieldForecast
+    from yieldtrade.strategies.inputs import ExitYield, Scenario, YieldForecast
+    from yieldtrade.strategies.risk import Trade
     from yieldtrade.strategies.row import BreakEven
 
 
@@ -194,7 +195,35 @@ class Worksheet:
         self.put(leverage=chosen, max_leverage=cap if math.isfinite(cap) else None)
         return chosen
 
-    def net_apy(self, pnl: float, years: float) -> None:
+    def priced(
+        self, trade: Trade, scenario: Scenario, *, pnl: float, flat_costs: float, years: float
+    ) -> None:
+        """Write the profit at the means after flat costs, its annual return, and what priced it.
+
+        Parameters
+        ----------
+        trade, scenario
+            What is held and the means: ``trade.pnl(scenario)`` is ``pnl``.
+        pnl
+            Profit at the means before flat costs, USD.
+        flat_costs
+            Costs of every outcome, USD.
+        years
+            Holding period of the annual return.
+        """
+        net = self.work(
+            "pnl_after_flat_costs_usd",
+            "pnl - flat_costs",
+            pnl - flat_costs,
+            "USD",
+            pnl=pnl,
+            flat_costs=flat_costs,
+        )
+        self.figure(pnl_after_flat_costs_usd=net)
+        self.put(trade=trade, scenario=scenario, flat_costs_usd=flat_costs)
+        self._net_apy(net, years)
+
+    def _net_apy(self, pnl: float, years: float) -> None:
         """Write the exact annual return on the capital."""
         gain = pnl / self.capital
         try:
