@@ -123,6 +123,10 @@ class Facts:
         """See yieldtrade.market.Facts."""
         return tuple(quote for quote in self.quotes if quote.contract_id == contract_id)
 
+    def feed_history(self, contract_id, feed):
+        """See yieldtrade.market.Facts."""
+        return tuple(quote for quote in self.quote_history(contract_id) if quote.feed == feed)
+
     def panel(self, venue_id):
         """See yieldtrade.market.Facts."""
         return tuple(quote for quote in self.quotes if self.listed[quote.contract_id].venue_id == venue_id)

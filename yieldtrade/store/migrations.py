@@ -32,7 +32,17 @@ def m002_custody_states(conn: sqlite3.Connection) -> None:
         conn.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_facts_and_results, m002_custody_states)
+def m003_backtest_flags(conn: sqlite3.Connection) -> None:
+    """Add what became of past opportunities."""
+    for statement in _statements(schema.BACKTESTS):
+        conn.execute(statement)
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    m001_facts_and_results,
+    m002_custody_states,
+    m003_backtest_flags,
+)
 
 
 def applied(conn: sqlite3.Connection) -> tuple[str, ...]:
