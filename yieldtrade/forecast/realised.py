@@ -18,10 +18,10 @@ from yieldtrade.forecast.periods import DAYS, overlaps
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from numpy.typing import NDArray
+
     from yieldtrade.forecast.periods import Calendar
     from yieldtrade.series import DailySeries
-
-_DAY = np.timedelta64(1, "D")
 
 
 class RealisedRate(NamedTuple):
@@ -83,14 +83,12 @@ def realised_periods(
     if not len(trailing):
         return RealisedRate(None, 0.0)
     parts = list(overlaps(cal, begun, over))
-    last_days = (
-        np.array([cal.first_day(number - settlement_lag_weeks) for number, _ in parts]) + (DAYS - 1) * _DAY
-    )
+    last_days = np.array([cal.first_day(number - settlement_lag_weeks) + DAYS - 1 for number, _ in parts])
     rates = known_on(trailing.days, np.log1p(trailing.values), last_days)
     return _mean(rates, np.array([seconds for _, seconds in parts]))
 
 
-def _mean(rates: np.ndarray, seconds: np.ndarray) -> RealisedRate:
+def _mean(rates: NDArray[np.float64], seconds: NDArray[np.float64]) -> RealisedRate:
     known = np.isfinite(rates)
     held = float(seconds[known].sum())
     if held == 0:

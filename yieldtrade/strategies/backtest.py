@@ -15,7 +15,8 @@ from yieldtrade.conventions import iso
 from yieldtrade.errors import DomainError
 from yieldtrade.strategies.outcome import Flag, Outcomes, Realised, Tolerances, Unobserved
 from yieldtrade.strategies.risk import normal_below
-from yieldtrade.strategies.screen import screen
+from yieldtrade.strategies.row import ExplainLine
+from yieldtrade.strategies.screen import PROFITS, screen
 from yieldtrade.strategies.track_record import Score, scores
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class BacktestResult:
         Rows that could not be priced, by what they wanted.
     undated
         Contracts left out for having only figures that nobody dated: they may be of later.
+    untested
+        Pools on which no outcome was observed.
     settings
         How each moment was screened; None where nothing could be.
     tolerances
@@ -102,12 +105,46 @@ class BacktestResult:
     results: tuple[Result, ...]
     unpriced: Mapping[str, int]
     undated: tuple[str, ...]
+    untested: tuple[str, ...]
     settings: ScreenSettings | None
     tolerances: Tolerances
 
     def scores(self) -> tuple[Score, ...]:
         """Score every strategy, accepted and rejected rows apart, and all of each together."""
         return scores(self.results)
+
+
+class Calculation:
+    """Where a trade writes how its profit came about."""
+
+    def __init__(self) -> None:
+        self.lines: list[ExplainLine] = []
+
+    def work(self, name: str, formula: str, result: float, unit: str = "", **values: float) -> float:
+        """Write a line of arithmetic and return its result."""
+        self.lines.append(ExplainLine(name, formula, values, result, unit))
+        return result
+
+
+def realised_arithmetic(result: Result) -> tuple[ExplainLine, ...]:
+    """Return how the realised return came about, line by line as the screen wrote the promised one.
+
+    Empty where nothing was realised; the profit of a trade that was liquidated is what a liquidation takes.
+    """
+    row, outcome = result.flag.row, result.outcome
+    if isinstance(outcome, Unobserved) or row.trade is None or result.realised is None:
+        return ()
+    sheet, flat = Calculation(), row.flat_costs_usd or 0.0
+    gross = outcome.gross_usd
+    if outcome.liquidated_at is not None:
+        sheet.work("pnl", "0.0 - at_stake", gross, "USD", at_stake=-gross)
+    elif row.strategy in PROFITS:
+        gross = PROFITS[row.strategy](sheet, row.trade, outcome.scenario)
+    net = sheet.work(
+        "realised_pnl_usd", "pnl - flat_costs", outcome.pnl_usd, "USD", pnl=gross, flat_costs=flat
+    )
+    sheet.work("realised_return", "pnl/capital", result.realised, pnl=net, capital=row.capital_usd)
+    return tuple(sheet.lines)
 
 
 def origins(start: datetime, end: datetime, every_days: float) -> tuple[datetime, ...]:
@@ -195,6 +232,7 @@ def backtest(
         results=tuple(results),
         unpriced=dict(unpriced),
         undated=tuple(sorted(undated)),
+        untested=_untested(outcome_view, results),
         settings=used,
         tolerances=allowed,
     )
@@ -217,6 +255,11 @@ def _quoted(
 def _flag(view: MarketView, row: Opportunity, market: tuple[Contract, YieldQuote]) -> Flag:
     days = timedelta(days=row.horizon_days or 0.0)
     return Flag(origin=view.as_of, ends_at=view.as_of + days, row=row, contract=market[0], quote=market[1])
+
+
+def _untested(view: MarketView, results: Iterable[Result]) -> tuple[str, ...]:
+    seen = {result.flag.row.underlying.upper() for result in results if result.status == "realised"}
+    return tuple(pool for pool in view.facts.pool_ids() if pool not in seen)
 
 
 def _wanted(row: Opportunity) -> Iterator[str]:

@@ -86,6 +86,15 @@ class Flag:
         return f"{self.origin:%Y-%m-%d}/{self.row.row_id}"
 
     @property
+    def exposed(self) -> tuple[str, ...]:
+        """Fields of a scenario that move the profit and that something stored may show."""
+        trade, means = self.row.trade, self.row.scenario
+        if trade is None or means is None:
+            return ()
+        slopes = trade.gradient(means)
+        return tuple(name for name in _READERS if slopes.get(name, 0.0) != 0)
+
+    @property
     def promised(self) -> float:
         """Expected profit over the capital, over the holding."""
         return self.row.horizon_return or 0.0
@@ -99,12 +108,13 @@ class Flag:
 class Realised(NamedTuple):
     """What a trade brought.
 
-    ``path`` says in words whether the way to the exit was checked for a liquidation; ``liquidated_at`` is when one
-    happened.
+    ``gross_usd`` is the profit before flat costs, ``pnl_usd`` after them. ``path`` says in words whether the way to
+    the exit was checked for a liquidation; ``liquidated_at`` is when one happened.
     """
 
     scenario: Scenario
     observed: tuple[Observation, ...]
+    gross_usd: float
     pnl_usd: float
     path: str
     liquidated_at: datetime | None = None
@@ -174,9 +184,7 @@ class Outcomes:
             return Unobserved("not priced", "the row keeps no trade to price again")
         scenario: dict[str, Any] = {"exit_implied": means.exit_implied}
         observed = []
-        for name, slope in trade.gradient(means).items():
-            if slope == 0 or name not in _READERS:
-                continue
+        for name in flag.exposed:
             found = _READERS[name](self, flag)
             if isinstance(found, Unobserved):
                 return found
@@ -188,7 +196,7 @@ class Outcomes:
         pnl = float(trade.pnl(happened))
         if liquidated_at is not None:
             pnl = -_at_stake(trade)
-        return Realised(happened, tuple(observed), pnl - flat, path, liquidated_at)
+        return Realised(happened, tuple(observed), pnl, pnl - flat, path, liquidated_at)
 
     # ------------------------------------------------------------------ what happened by the exit
 

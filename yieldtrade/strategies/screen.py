@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from yieldtrade.market import Contract, MarketView
     from yieldtrade.strategies.desk import Market
-    from yieldtrade.strategies.inputs import BorrowForecast, ExitYield, Forecaster
+    from yieldtrade.strategies.inputs import BorrowForecast, ExitYield, Forecaster, Scenario
     from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.strategies.worksheet import Arithmetic
 
     Writer: TypeAlias = Callable[[Desk, Market], Iterable[Opportunity]]
 
@@ -28,6 +29,13 @@ STRATEGIES: Mapping[str, Writer] = {
     interest_period_rows.NAME: interest_period_rows.opportunities,
     principal_loop_rows.NAME: principal_loop_rows.opportunities,
     fixed_income_rows.NAME: fixed_income_rows.opportunities,
+}
+
+# How each of them writes its profit step by step, at any scenario.
+PROFITS: Mapping[str, Callable[[Arithmetic, Any, Scenario], float]] = {
+    interest_period_rows.NAME: interest_period_rows.arithmetic,
+    principal_loop_rows.NAME: principal_loop_rows.arithmetic,
+    fixed_income_rows.NAME: fixed_income_rows.arithmetic,
 }
 
 

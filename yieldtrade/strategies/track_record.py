@@ -8,7 +8,8 @@ independent outcomes is bounded by holding periods that do not overlap.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Bin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    flags: int
     contracts: int
     promised: float
     lost: float
@@ -108,7 +109,7 @@ def scores(results: Sequence[Result]) -> tuple[Score, ...]:
         for strategy, side in names:
             own = [r for r in group if (r.flag.row.strategy, r.flag.row.side) == (strategy, side)]
             found.append(score(own, standing, strategy, side))
-        tested = [r for r in group if r.status != "by_terms"]
+        tested = [r for r in group if r.flag.exposed and r.status != "by_terms"]
         if len(names) > 1 and tested:
             found.append(score(tested, standing, ALL, ""))
     return tuple(found)
@@ -138,8 +139,6 @@ def score(group: Sequence[Result], standing: str, strategy: str, side: str) -> S
 
 
 def _scored(counts: Score, used: Sequence[Result]) -> Score:
-    from dataclasses import replace
-
     returned = [result.realised or 0.0 for result in used]
     promised = [result.flag.promised for result in used]
     lost = [1.0 if result.lost else 0.0 for result in used]
@@ -183,7 +182,8 @@ def clustered_error(values: Sequence[float], labels: Sequence[Hashable]) -> floa
 
     ``sqrt(G/(G-1) * sum_g (sum_{i in g} u_i)^2) / n`` for G clusters; None for fewer than two.
     """
-    centre, sums = _mean(values), {}
+    centre = _mean(values)
+    sums: dict[Hashable, float] = {}
     for value, label in zip(values, labels, strict=True):
         sums[label] = sums.get(label, 0.0) + value - centre
     clusters = len(sums)
@@ -191,6 +191,11 @@ def clustered_error(values: Sequence[float], labels: Sequence[Hashable]) -> floa
         return None
     total = math.fsum(deviation * deviation for deviation in sums.values())
     return math.sqrt(clusters / (clusters - 1) * total) / len(values)
+
+
+def widest_error(outcomes: int) -> float:
+    """Half-width of the 95 % interval of a share near one half from so many independent outcomes, at most 1."""
+    return min(1.0, 1.96 * math.sqrt(0.25 / outcomes))
 
 
 def disjoint(holdings: Iterable[tuple[datetime, datetime]]) -> int:
@@ -215,7 +220,7 @@ def reliability(
 ) -> tuple[Bin, ...]:
     """Compare promised probabilities of loss with the share that lost, in bins that hold any."""
     found = []
-    for low, high in zip(EDGES[:-1], EDGES[1:], strict=True):
+    for low, high in pairwise(EDGES):
         inside = [i for i, p in enumerate(promised) if low <= p < high or p == high == EDGES[-1]]
         if inside:
             found.append(
