@@ -155,6 +155,10 @@ def _range(
     store: Store, outcome: MarketView, start: datetime | None, end: datetime | None
 ) -> tuple[datetime, datetime]:
     """Return the range asked for, else that of the stored quotes, within what is known."""
+    from datetime import timedelta
+
+    from yieldtrade.strategies.outcome import Tolerances
+
     if start is not None and end is not None and end < start:
         raise DomainError(f"the range is reversed: --from {iso(start)} is later than --to {iso(end)}")
     for name, moment in (("--from", start), ("--to", end)):
@@ -163,7 +167,9 @@ def _range(
                 f"{name} {iso(moment)} lies after {iso(outcome.as_of)}, the last moment anything is known of: only "
                 "the past can be replayed"
             )
-    first, last = store.quoted_between(start, end or outcome.as_of)
+    # a first date may live on quotes of the days before it
+    since = None if start is None else start - timedelta(days=Tolerances().entry_days)
+    first, last = store.quoted_between(since, end or outcome.as_of)
     return start or first, end or last
 
 

@@ -36,6 +36,7 @@ SCORES = (
     Column("brier", "Brier", "number", spare=2),
     Column("brier_base", "base", "number", spare=3),
     Column("below_5_percent", "below 5% quantile", "percent", spare=1),
+    Column("inside_half", "in middle half", "percent", spare=5),
 )
 RELIABILITY = (
     Column("standing", "screen"),
@@ -164,6 +165,7 @@ def score_record(score: Score) -> dict[str, Any]:
         "lost": score.lost,
         "liquidated": score.liquidated,
         "below_5_percent": score.below_tail,
+        "inside_half": score.inside_half,
         "quantiles": score.quantiles,
     }
     means = {
@@ -257,7 +259,8 @@ def _strength(score: Score) -> Iterator[str]:
     yield (
         f"evidence, {score.standing}: {score.realised} outcomes on {score.contracts} contracts at {score.moments} "
         f"moments; holding periods overlap: at most {most} independent outcomes, {least} if all contracts move "
-        f"together{thin}: a share near one half is known to {widest_error(most):.0%} at best, {widest_error(least):.0%} at worst"
+        f"together{thin}: a share near one half is known to {widest_error(most):.0%} at best, "
+        f"{widest_error(least):.0%} at worst"
     )
     if score.lost == 0:
         most_share = min(1.0, RULE_OF_THREE / most)

@@ -179,6 +179,10 @@ class Outcomes:
         if age > oldest:
             text = f"the entry quote was {age:.1f} days old, more than {oldest:g}: the price to enter at is not known"
             return Unobserved("no entry quote", text)
+        depth, least = flag.quote.liquidity_usd, self.settings.min_liquidity_usd
+        if depth is not None and depth < least:
+            text = f"the market held {depth:,.0f} USD, less than {least:,.0f}: nobody could have entered at its quote"
+            return Unobserved("thin market", text)
         trade, means = flag.row.trade, flag.row.scenario
         if trade is None or means is None:
             return Unobserved("not priced", "the row keeps no trade to price again")
@@ -391,4 +395,6 @@ def _at_stake(trade: Any) -> float:
 
 def _gap(moment: datetime, wanted: datetime) -> str:
     days = days_between(wanted, moment)
+    if days == 0:
+        return "at"
     return f"{abs(days):.2f} days {'before' if days < 0 else 'after'}"

@@ -22,6 +22,7 @@ Cluster: TypeAlias = Literal["contract", "moment"]
 
 ALL = "all"
 TAIL = 0.05
+LOWER, UPPER = 0.25, 0.75
 # Bins of the promised probability of loss.
 EDGES = (0.0, 0.05, 0.2, 0.5, 0.8, 1.0)
 
@@ -71,6 +72,9 @@ class Score:
         Of the flags scored.
     independent_most, independent_least
         Holding periods that do not overlap: counted contract by contract, and over all contracts together.
+    below_tail, inside_half
+        Share of outcomes below the 5 % quantile of what was promised, and between its quartiles, of the
+        ``quantiles`` that have one: 5 % and half where the promised spread is right.
     tested
         Whether the outcomes scored were observed; False scores profits that could not have been others.
     """
@@ -97,6 +101,7 @@ class Score:
     brier: Brier | None = None
     bins: tuple[Bin, ...] = ()
     below_tail: float | None = None
+    inside_half: float | None = None
     quantiles: int = 0
 
 
@@ -158,6 +163,7 @@ def _scored(counts: Score, used: Sequence[Result]) -> Score:
         brier=brier(p_loss, lost),
         bins=reliability(p_loss, lost, list(map(_contract, used))),
         below_tail=_mean([1.0 if q < TAIL else 0.0 for q in quantiles]) if quantiles else None,
+        inside_half=_mean([1.0 if LOWER <= q <= UPPER else 0.0 for q in quantiles]) if quantiles else None,
         quantiles=len(quantiles),
     )
 
