@@ -49,6 +49,9 @@ class Facts(Protocol):
     def quote_history(self, contract_id: str) -> tuple[YieldQuote, ...]:
         """Every market quote of a contract, oldest first."""
 
+    def feed_history(self, contract_id: str, feed: str) -> tuple[YieldQuote, ...]:
+        """Every market quote of a contract in one feed, oldest first."""
+
     def amm_state(self, contract_id: str) -> AmmState | None:
         """Last known state of a contract's pool."""
 
@@ -75,6 +78,9 @@ class Facts(Protocol):
 
     def lending(self, venue_id: str, asset: str) -> LendingRate | None:
         """Last known rates of an asset at a lending venue."""
+
+    def borrow_history(self, venue_id: str, asset: str) -> DailySeries:
+        """Daily borrow APY of an asset at a lending venue."""
 
     def underlying_history(self, underlying: str) -> DailySeries:
         """Daily published yield of an underlying."""

@@ -186,7 +186,8 @@ class YieldQuote(NamedTuple):
     """A price of a contract at a moment; prices in ST, rates effective annual fractions.
 
     ``kind`` says what stands behind it: ``market`` a stored quote, ``given`` the user's own figure, ``undated``
-    a pool figure whose moment nobody recorded.
+    a pool figure whose moment nobody recorded. ``feed`` names the series a stored quote belongs to: feeds differ
+    in method and are never spliced.
     """
 
     contract_id: str
@@ -199,6 +200,7 @@ class YieldQuote(NamedTuple):
     underlying_price_usd: float | None
     kind: QuoteKind
     source: str
+    feed: str = ""
 
 
 class AmmState(NamedTuple):
@@ -407,6 +409,10 @@ class MarketView(NamedTuple):
         """Return every market quote of a contract known, oldest first."""
         return self.facts.quote_history(contract.contract_id)
 
+    def feed_history(self, contract: Contract, feed: str) -> tuple[YieldQuote, ...]:
+        """Return every market quote of a contract in one feed, oldest first."""
+        return self.facts.feed_history(contract.contract_id, feed)
+
     def panel(self, venue_id: str) -> tuple[YieldQuote, ...]:
         """Return every market quote of a venue known, by contract and time."""
         return self.facts.panel(venue_id)
@@ -454,6 +460,10 @@ class MarketView(NamedTuple):
                 "load one with `yieldtrade load FILE` (columns of lending_daily.csv)"
             )
         return found
+
+    def borrow_history(self, venue_id: str, asset: str) -> DailySeries:
+        """Return the daily borrow APY of an asset at a lending venue, fraction, possibly empty."""
+        return self.facts.borrow_history(venue_id, asset)
 
     def _given_for(self, owner: str) -> dict[str, Parameter]:
         prefix = f"{owner}."

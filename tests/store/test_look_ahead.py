@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import yieldtrade
 from yieldtrade.pool.overview import pool_overview
 from yieldtrade.pool.parameters import parameters_at
 from yieldtrade.pool.weekly import weekly_returns
 from yieldtrade.store import Store
+from yieldtrade.strategies.backtest import backtest
 
 MOMENT = datetime(2025, 10, 6, tzinfo=UTC)
 # Between two published yields, the first of which is known and the second not.
@@ -104,3 +105,34 @@ def test_no_later_published_yield_changes_a_forecast(bundled_path, tmp_path):
             found.append(forecast_numbers(store.view(PUBLISHED)))
     assert found[0] == found[1]
     assert "published" in found[0][-1]
+
+
+TERMS = {
+    "pendle.trading_fee": 0.001,
+    "kamino.pt_max_ltv": 0.85,
+    "kamino.pt_liquidation_ltv": 0.90,
+    "kamino.pt_oracle_discount": 0.25,
+    "kamino.borrow_apy_sd": 0.02,
+    "pendle.base_asset": "USD",
+}
+
+
+def replayed(path):
+    """What was promised at the weeks up to the moment, and what is said to have come of it."""
+    with Store(path) as store:
+        outcome = store.view().with_terms(TERMS)
+        views = [store.view(MOMENT - timedelta(days=7 * week)).with_terms(TERMS) for week in (3, 2, 1, 0)]
+        found = backtest(views, outcome, 10_000.0)
+    promised = [repr(result.flag.row) for result in found.results]
+    return promised, [result.realised for result in found.results], found.unpriced
+
+
+def test_a_backtest_promises_nothing_from_what_came_later(bundled_path, tmp_path):
+    """Altering every later figure of every table changes no promise, only what came of it."""
+    promised, realised, unpriced = replayed(bundled_path)
+    changed, other, also_unpriced = replayed(altered(bundled_path, tmp_path, MOMENT))
+    assert promised == changed
+    assert unpriced == also_unpriced
+    assert len(promised) > 50
+    assert sum(value is not None for value in realised) > 20
+    assert any(a is not None and b is not None and a - b > 0.01 for a, b in zip(realised, other, strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from yieldtrade.market import (
     YieldQuote,
 )
 from yieldtrade.series import DailySeries
+from yieldtrade.strategies.backtest import backtest
 
 AS_OF = datetime(2026, 3, 2, tzinfo=UTC)
 RATEX = {
@@ -88,6 +89,7 @@ class Facts:
     prices: dict = field(default_factory=dict)
     pools: dict = field(default_factory=dict)
     states: dict = field(default_factory=dict)
+    borrowed: dict = field(default_factory=dict)
 
     def contract_ids(self):
         """See yieldtrade.market.Facts."""
@@ -125,6 +127,10 @@ class Facts:
         """See yieldtrade.market.Facts."""
         return tuple(quote for quote in self.quotes if quote.contract_id == contract_id)
 
+    def feed_history(self, contract_id, feed):
+        """See yieldtrade.market.Facts."""
+        return tuple(quote for quote in self.quote_history(contract_id) if quote.feed == feed)
+
     def panel(self, venue_id):
         """See yieldtrade.market.Facts."""
         return tuple(quote for quote in self.quotes if self.listed[quote.contract_id].venue_id == venue_id)
@@ -148,6 +154,10 @@ class Facts:
     def amm_state(self, contract_id):
         """See yieldtrade.market.Facts."""
         return self.states.get(contract_id)
+
+    def borrow_history(self, venue_id, asset):
+        """See yieldtrade.market.Facts."""
+        return self.borrowed.get((venue_id, asset)) or series("borrow_apy", 0, [])
 
     def underlying_history(self, underlying):
         """See yieldtrade.market.Facts."""
@@ -307,3 +317,45 @@ def busy(world):
     world.price("SOL", 100 * np.exp(0.04 * (np.arange(200) % 2)))
     world.add("FFF-2609", venue="spot", implied=0.25, days=200, terms={"base_asset": "SOL"})
     return world
+
+
+def later(world, days, *, implied=0.30, settled=0.34, borrow=0.09):
+    """The same world some days on: quotes, published yields and borrow rates of every day in between."""
+    last = AS_OF + timedelta(days=days)
+    for contract in world.facts.listed:
+        for day in range(1, days + 1):
+            world.quote(contract, AS_OF + timedelta(days=day), implied)
+    count = days + 2
+    world.facts.histories["UND"] = series("UND", count, np.full(count, settled), last + timedelta(days=1))
+    world.facts.borrowed["kamino_main", "USDC"] = series(
+        "borrow_apy", count, np.full(count, borrow), last + timedelta(days=1)
+    )
+    world.as_of = last
+    return world
+
+
+def replayed(now, then, forecaster, **more):
+    """The results of one origin, by row."""
+    found = backtest([now.view()], then.view(), 1_000.0, forecast=forecaster, **more)
+    return {result.flag.row.row_id: result for result in found.results}
+
+
+def still_market(venue="margin", days=91.25, implied=0.30, **more):
+    """A world with one contract quoted without a wobble, at a lender whose rate is certain."""
+    world = World()
+    world.add_venue("kamino", {**world.lender, "borrow_apy_sd": 0.0})
+    return world.add("AAA-2606", venue=venue, days=days, implied=implied, wobble=0.0, **more)
+
+
+@pytest.fixture(scope="session")
+def by_hand():
+    """What builds a market, lets time pass in it, and replays a screen of it."""
+    return SimpleNamespace(
+        as_of=AS_OF,
+        World=World,
+        series=series,
+        forecaster=normal_forecaster,
+        market=still_market,
+        later=later,
+        replay=replayed,
+    )

@@ -42,6 +42,9 @@ COMMANDS: dict[str, Lazy] = {
     "screen": Lazy(
         "yieldtrade.cli.screen", "screen", "Screen every contract for trades that pay after every cost."
     ),
+    "backtest": Lazy(
+        "yieldtrade.cli.backtest", "backtest", "Replay the screen at past dates and score what became of it."
+    ),
     "pool": Lazy(
         "yieldtrade.cli.pool",
         "pool",

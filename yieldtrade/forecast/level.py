@@ -72,10 +72,10 @@ def level_spread_forecast(
     check_whole("seed", seed, 0)
     _check(history)
     points = not np.any(history.values)
-    days = _days(begun, over)
-    seconds = _seconds(days, begun, over)
+    days = days_touched(begun, over)
+    seconds = seconds_inside(days, begun, over)
     rates = np.log1p(history.values)
-    fixed = _known(history.days, rates, days)
+    fixed = known_on(history.days, rates, days)
     log_growth = _paths(history.days, rates, days, fixed, paths, seed)
     samples = np.expm1(seconds @ log_growth / seconds.sum()) if not points else np.zeros(paths)
     known = 1.0 if points else float(seconds[np.isfinite(fixed)].sum() / seconds.sum())
@@ -107,21 +107,23 @@ def _check(history: DailySeries) -> None:
         )
 
 
-def _days(begun: datetime, over: datetime) -> NDArray[np.datetime64]:
+def days_touched(begun: datetime, over: datetime) -> NDArray[np.datetime64]:
+    """Return the UTC days that a period touches."""
     return np.arange(day_of(begun), day_of(over - timedelta(microseconds=1)) + np.timedelta64(1, "D"))
 
 
-def _seconds(days: NDArray[np.datetime64], begun: datetime, over: datetime) -> NDArray[np.float64]:
-    """Seconds of the holding period in each day."""
+def seconds_inside(days: NDArray[np.datetime64], begun: datetime, over: datetime) -> NDArray[np.float64]:
+    """Return the seconds of a period in each day it touches."""
     inside = np.full(len(days), 86_400.0)
     inside[0] -= (begun - start_of(days[0])).total_seconds()
     inside[-1] -= (start_of(days[-1]) + timedelta(days=1) - over).total_seconds()
     return inside
 
 
-def _known(
+def known_on(
     days: NDArray[np.datetime64], rates: NDArray[np.float64], wanted: NDArray[np.datetime64]
 ) -> NDArray[np.float64]:
+    """Return the value of each wanted day, NaN where the days do not hold it."""
     place = np.clip(np.searchsorted(days, wanted), 0, len(days) - 1)
     return np.where(days[place] == wanted, rates[place], np.nan)
 

@@ -13,6 +13,8 @@ from yieldtrade.errors import MarketDefinitionError
 from yieldtrade.pool.revenue import publication_clock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from yieldtrade.market import Terms
@@ -84,3 +86,12 @@ def calendar(terms: Terms) -> Calendar:
             f"{terms.owner}: publication.compounding_periods = {compounding!r} must be above 0"
         )
     return Calendar(weekday=weekday, hour_utc=hour, compounding=compounding)
+
+
+def overlaps(cal: Calendar, begun: datetime, over: datetime) -> Iterator[tuple[int, float]]:
+    """Yield the interest periods a holding period touches, with the seconds of it in each."""
+    number = cal.number(day_of(begun))
+    while cal.start(number) < over:
+        inside = min(over, cal.start(number + 1)) - max(begun, cal.start(number))
+        yield number, inside.total_seconds()
+        number += 1

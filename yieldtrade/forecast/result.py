@@ -10,6 +10,7 @@ import numpy as np
 from yieldtrade.conventions import iso, utc
 from yieldtrade.elementwise import Bound, as_number, checked
 from yieldtrade.errors import DomainError, ExpiredError, MissingDataError
+from yieldtrade.forecast.periods import overlaps
 from yieldtrade.forecast.scores import QUANTILES, sorted_quantiles
 
 if TYPE_CHECKING:
@@ -323,7 +324,7 @@ class ForecastReport:
             raise DomainError(f"end = {iso(over)} is not after start = {iso(begun)}")
         lag = _whole_weeks(settlement_lag_weeks)
         growth, known, total = np.zeros(self.worlds.log_growth.shape[1]), 0.0, 0.0
-        for number, seconds in _overlaps(self.worlds.calendar, begun, over):
+        for number, seconds in overlaps(self.worlds.calendar, begun, over):
             log_growth, part = self._growth(number - lag)
             growth = growth + seconds * log_growth
             known, total = known + seconds * part, total + seconds
@@ -428,14 +429,3 @@ def _whole_weeks(lag: float) -> int:
     if isinstance(lag, bool) or as_number("settlement_lag_weeks", lag) % 1 or lag < 0:
         raise DomainError(f"settlement_lag_weeks = {lag!r} must be a whole number of at least 0")
     return int(lag)
-
-
-def _overlaps(cal: Calendar, begun: datetime, over: datetime) -> Iterator[tuple[int, float]]:
-    """Yield the interest periods a holding period touches, with the seconds of it in each."""
-    from yieldtrade.forecast.periods import day_of
-
-    number = cal.number(day_of(begun))
-    while cal.start(number) < over:
-        inside = min(over, cal.start(number + 1)) - max(begun, cal.start(number))
-        yield number, inside.total_seconds()
-        number += 1

@@ -220,6 +220,38 @@ class Store:
             )
         return datetime.fromisoformat(row[0])
 
+    def quoted_between(
+        self, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[datetime, datetime]:
+        """Return the first and the last moment from ``start`` to ``end`` at which a quote became known.
+
+        Raises
+        ------
+        MissingDataError
+            None did.
+        """
+        limits = {"start": iso(start) if start else "", "end": iso(end) if end else "9999"}
+        query = (
+            "SELECT min(available_at), max(available_at) FROM yield_quote "
+            "WHERE available_at >= :start AND available_at <= :end"
+        )
+        with _named_errors(self.path):
+            first, last = self.reading().execute(query, limits).fetchone()
+        if first is None:
+            raise MissingDataError(self._no_quotes(start, end))
+        return datetime.fromisoformat(first), datetime.fromisoformat(last)
+
+    def _no_quotes(self, start: datetime | None, end: datetime | None) -> str:
+        hint = "load some with `yieldtrade load FILE`"
+        if start is None and end is None:
+            return f"the database holds no quotes; {hint}"
+        first, last = self.quoted_between()
+        span = f"{iso(start) if start else 'the beginning'} to {iso(end) if end else 'the end'}"
+        return (
+            f"no quote is stored from {span}: those stored run from {iso(first)} to {iso(last)}; choose a range "
+            f"within, or {hint}"
+        )
+
     def last_quoted(self, contract: Contract) -> datetime | None:
         """Return the moment of the last stored quote of a contract, or of its last dated published figure."""
         row = (

@@ -38,10 +38,17 @@ def m003_scores_by_target(conn: sqlite3.Connection) -> None:
         conn.execute(statement)
 
 
+def m004_backtest_flags(conn: sqlite3.Connection) -> None:
+    """Add what became of past opportunities."""
+    for statement in _statements(schema.BACKTESTS):
+        conn.execute(statement)
+
+
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_facts_and_results,
     m002_custody_states,
     m003_scores_by_target,
+    m004_backtest_flags,
 )
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _QUOTE_COLUMNS = (
     "contract_id, at, implied_apy, pt_price, yt_price, underlying_apy, liquidity_usd, underlying_price_usd, "
-    "(SELECT name FROM source WHERE source.source_id = q.source_id) AS source"
+    "(SELECT name FROM source WHERE source.source_id = q.source_id) AS source, feed"
 )
 # A snapshot carries prices; a daily figure or a bare state stands in only where there is none.
 _FEED_ORDER = "CASE feed WHEN 'snapshot' THEN 0 WHEN 'state' THEN 1 ELSE 2 END"
@@ -196,6 +196,10 @@ class SqliteFacts:
             contract_id,
         )
 
+    def feed_history(self, contract_id: str, feed: str) -> tuple[YieldQuote, ...]:
+        """Every market quote of a contract in one feed, oldest first."""
+        return self._quotes("AND contract_id = :name AND feed = :feed", contract_id, feed=feed)
+
     def amm_state(self, contract_id: str) -> AmmState | None:
         """Last known state of a contract's pool."""
         row = self._conn.execute(
@@ -221,13 +225,13 @@ class SqliteFacts:
             venue_id,
         )
 
-    def _quotes(self, where: str, name: str) -> tuple[YieldQuote, ...]:
+    def _quotes(self, where: str, name: str, **arguments: str) -> tuple[YieldQuote, ...]:
         rows = self._conn.execute(
             f"SELECT {_QUOTE_COLUMNS} FROM (SELECT *, row_number() OVER (PARTITION BY contract_id, feed, at "
             "ORDER BY known_at DESC, source_id DESC) AS place FROM yield_quote "
             f"WHERE available_at <= :as_of AND known_at <= :known_by {where}) q WHERE place = 1 "
             "ORDER BY contract_id, at",
-            {**self._limits, "name": name},
+            {**self._limits, "name": name, **arguments},
         )
         return tuple(map(_quote, rows))
 
@@ -331,6 +335,16 @@ class SqliteFacts:
         ).fetchall()
         return _series("underlying_apy", rows)
 
+    def borrow_history(self, venue_id: str, asset: str) -> DailySeries:
+        """Daily borrow APY of an asset at a lending venue."""
+        rows = self._daily(
+            "SELECT date, borrow_apy, 'snapshot'",
+            "lending_day",
+            "venue = :venue AND asset = :asset",
+            {"venue": venue_id, "asset": asset},
+        )
+        return _series("borrow_apy", rows)
+
     def _daily(
         self, select: str, table: str, where: str, arguments: dict[str, str]
     ) -> list[tuple[str, float, str]]:
@@ -383,6 +397,7 @@ def _quote(row: tuple[Any, ...]) -> YieldQuote:
         underlying_price_usd=row[7],
         kind="market",
         source=row[8],
+        feed=row[9],
     )
 
 

@@ -155,6 +155,33 @@ CREATE TABLE custody_state (           -- what a pool held of one asset at a mom
 ) STRICT, WITHOUT ROWID;
 """
 
+BACKTESTS = """
+CREATE TABLE backtest_flag (           -- one row an opportunity of a past moment and what became of it
+  run_id            INTEGER NOT NULL REFERENCES run,
+  flag_id           TEXT NOT NULL,
+  origin            TEXT NOT NULL,     -- moment of the screen, UTC
+  ends_at           TEXT NOT NULL,     -- moment the trade is left, UTC
+  row_id            TEXT NOT NULL,
+  strategy          TEXT NOT NULL,
+  side              TEXT NOT NULL,
+  venue             TEXT NOT NULL,
+  contract_id       TEXT NOT NULL,
+  status            TEXT NOT NULL CHECK (status IN ('accepted', 'rejected')),
+  outcome           TEXT NOT NULL CHECK (outcome IN ('realised', 'by_terms', 'unrealised')),
+  size_usd          REAL NOT NULL,
+  promised_return   REAL NOT NULL,     -- expected profit over capital, over the holding, fraction
+  p_loss            REAL NOT NULL,     -- promised, 0 to 1
+  p_liquidation     REAL,              -- promised, 0 to 1
+  realised_return   REAL,              -- profit over capital, over the holding, fraction
+  lost              INTEGER CHECK (lost IN (0, 1)),
+  realised_quantile REAL,              -- of the realised profit in the promised distribution, 0 to 1
+  reason            TEXT NOT NULL DEFAULT '',           -- why it could not be realised
+  detail            TEXT NOT NULL CHECK (json_valid(detail)),  -- what was observed, each with its source
+  PRIMARY KEY (run_id, flag_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX backtest_flag_by_contract ON backtest_flag (contract_id, strategy, origin);
+"""
+
 RESULTS = """
 CREATE TABLE run (                     -- one row a command that computed something
   run_id        INTEGER PRIMARY KEY,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         LendingRate,
         MarketView,
         Parameter,
+        ParameterValue,
         Venue,
         YieldQuote,
     )
@@ -243,7 +244,7 @@ class Desk:
         """
         contract, debt_asset = market.contract, self.settings.debt_asset
         base = contract.terms.get("base_asset")
-        if base is not None and base in (debt_asset, "USD" if debt_asset == "USDC" else debt_asset):
+        if counts_as(base, debt_asset):
             return 0.0, f"the base asset {base} is what is borrowed"
         if debt_asset != "USDC":
             return None
@@ -416,6 +417,11 @@ class Desk:
                 yield self.view.lending(venue_id, "USDC")
             except MissingDataError:
                 continue
+
+
+def counts_as(base: ParameterValue | None, debt_asset: str) -> bool:
+    """Say whether a base asset is what is borrowed; a dollar is counted as USDC."""
+    return base is not None and base in (debt_asset, "USD" if debt_asset == "USDC" else debt_asset)
 
 
 def _volatility(days: ArrayLike, prices: ArrayLike, source: str) -> tuple[float, str] | None:

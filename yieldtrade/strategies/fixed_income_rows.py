@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.fixed_income import Route
     from yieldtrade.strategies.row import Opportunity
     from yieldtrade.strategies.subject import Subject
+    from yieldtrade.strategies.worksheet import Arithmetic
 
 NAME = "fixed_income"
 STRESSED_REDEMPTION = 0.98
@@ -45,7 +46,7 @@ def _fill(sheet: Worksheet) -> None:
         return
     scenario = Scenario()
     _legs(sheet, trade)
-    pnl = _arithmetic(sheet, trade, scenario)
+    pnl = arithmetic(sheet, trade, scenario)
     gas = desk.settings.costs.gas_usd
     sheet.priced(trade, scenario, pnl=pnl, flat_costs=gas, years=trade.tau)
     break_evens, parts = trade.break_evens(scenario), trade.decomposition(scenario)
@@ -150,7 +151,7 @@ def _legs(sheet: Worksheet, trade: FixedIncome) -> None:
     )
 
 
-def _arithmetic(sheet: Worksheet, trade: FixedIncome, scenario: Scenario) -> float:
+def arithmetic(sheet: Arithmetic, trade: FixedIncome, scenario: Scenario) -> float:
     """Write the profit step by step."""
     price = sheet.work(
         "P", "exp(-tau*log1p(y))", trade.mid_price, "ST per PT", tau=trade.tau, y=trade.implied_apy

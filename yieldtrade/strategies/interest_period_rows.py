@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from yieldtrade.market import Contract
     from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield, YieldForecast
     from yieldtrade.strategies.interest_period import Side
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.row import Opportunity
     from yieldtrade.strategies.subject import Market, Subject
     from yieldtrade.strategies.venue_terms import Fees, Margin
+    from yieldtrade.strategies.worksheet import Arithmetic
 
 NAME = "interest_period"
 SIDES: tuple[Side, ...] = ("long", "short")
@@ -155,22 +157,36 @@ def _holding(sheet: Worksheet) -> Holding | None:
     else:
         sheet.note(f"holding period: {source}")
     exit_tau = 0.0 if end >= contract.maturity else desk.clock(market, end)
-    accrues_from, accrues_to, offset = start, end, 0.0
+    offset = 0.0
     if contract.clock == "epoch":
         entitlement = sheet.word("accrual_entitlement")
         if entitlement is None:
             return None
-        accrues_to = end if exit_tau == 0 else pricing_start(contract, end)
-        if entitlement == "full_epoch":
-            accrues_from = pricing_start(contract, start)
-        else:
+        if entitlement != "full_epoch":
             offset = year_fraction(pricing_start(contract, start), start)
+    accrues_from, accrues_to = accrual_period(contract, start, end)
     accrual = (market.tau or 0.0) - exit_tau - offset
     if accrual <= 0:
         text = f"no settlement falls into the {days_between(start, end):.2f} days held"
         sheet.reject("inconsistent_parameters", accrual, 0.0, text)
         return None
     return Holding(end, days_between(start, end), exit_tau, accrual, offset, accrues_from, accrues_to)
+
+
+def accrual_period(contract: Contract, start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return from when to when the yield of a holding is received, on the contract's own clock.
+
+    Raises
+    ------
+    MarketDefinitionError
+        The clock is ``epoch`` and the contract does not state it, or what a buyer within a period is entitled to.
+    """
+    if contract.clock != "epoch":
+        return start, end
+    accrues_to = end if end >= contract.maturity else pricing_start(contract, end)
+    if contract.terms.text("accrual_entitlement") == "full_epoch":
+        return pricing_start(contract, start), accrues_to
+    return start, accrues_to
 
 
 def _trade(
@@ -270,7 +286,7 @@ def _returns(
 ) -> None:
     """Write profit, naive figure, break-evens and decomposition at the means."""
     settled, exit_implied = scenario.settled_apy, scenario.exit_implied
-    pnl = _arithmetic(sheet, trade, scenario)
+    pnl = arithmetic(sheet, trade, scenario)
     sheet.priced(trade, scenario, pnl=pnl, flat_costs=flat_costs, years=holding.years)
     sheet.put(decomposition=trade.decomposition(scenario))
     break_even = trade.break_even_settled(exit_implied)
@@ -296,7 +312,7 @@ def _returns(
             sheet.flag("mark_risk_dominates")
 
 
-def _arithmetic(sheet: Worksheet, trade: InterestPeriodArbitrage, scenario: Scenario) -> float:
+def arithmetic(sheet: Arithmetic, trade: InterestPeriodArbitrage, scenario: Scenario) -> float:
     """Write the profit step by step, each line from the ones before."""
     held, (k_yt, k_st), f = trade.position, trade.kept, trade.trading_fee
     p0 = sheet.work(

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.inputs import ExitYield
     from yieldtrade.strategies.row import Opportunity
     from yieldtrade.strategies.subject import Subject
+    from yieldtrade.strategies.worksheet import Arithmetic
 
 NAME = "principal_loop"
 
@@ -312,7 +313,7 @@ def _describe(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow_apy: float
 
 def _returns(sheet: Worksheet, trade: LeveragedPrincipalLoop, scenario: Scenario, flat_costs: float) -> None:
     """Write profit, naive figure, break-evens and decomposition at the means."""
-    pnl = _arithmetic(sheet, trade, scenario)
+    pnl = arithmetic(sheet, trade, scenario)
     sheet.priced(trade, scenario, pnl=pnl, flat_costs=flat_costs, years=trade.years)
     parts = trade.decomposition(scenario)
     sheet.put(
@@ -324,7 +325,7 @@ def _returns(sheet: Worksheet, trade: LeveragedPrincipalLoop, scenario: Scenario
     sheet.break_evens(trade.break_evens(scenario.borrow_apy, sheet.desk.hurdle))
 
 
-def _arithmetic(sheet: Worksheet, trade: LeveragedPrincipalLoop, scenario: Scenario) -> float:
+def arithmetic(sheet: Arithmetic, trade: LeveragedPrincipalLoop, scenario: Scenario) -> float:
     """Write the profit step by step."""
     price = sheet.work(
         "P", "exp(-tau*log1p(y))", trade.mid_price, "ST per PT", tau=trade.tau, y=trade.implied_apy

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from yieldtrade.market import Contract, MarketView
-    from yieldtrade.strategies.inputs import BorrowForecast, Costs, ExitYield, Forecaster
+    from yieldtrade.strategies.inputs import BorrowForecast, Costs, ExitYield, Forecaster, Scenario
     from yieldtrade.strategies.row import Opportunity
     from yieldtrade.strategies.subject import Kind, Market
+    from yieldtrade.strategies.worksheet import Arithmetic
 
     Writer: TypeAlias = Callable[[Desk, Subject], Iterable[Opportunity]]
 
@@ -48,6 +49,13 @@ STRATEGIES: Mapping[str, Strategy] = {
     principal_loop_rows.NAME: Strategy("contract", principal_loop_rows.opportunities),
     fixed_income_rows.NAME: Strategy("contract", fixed_income_rows.opportunities),
     principal_spread_rows.NAME: Strategy("contract", principal_spread_rows.opportunities),
+}
+
+# How each of them writes its profit step by step, at any scenario.
+PROFITS: Mapping[str, Callable[[Arithmetic, Any, Scenario], float]] = {
+    interest_period_rows.NAME: interest_period_rows.arithmetic,
+    principal_loop_rows.NAME: principal_loop_rows.arithmetic,
+    fixed_income_rows.NAME: fixed_income_rows.arithmetic,
 }
 
 

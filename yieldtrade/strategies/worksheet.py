@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from yieldtrade.conventions import DAY_SECONDS
 from yieldtrade.errors import DomainError, YieldtradeError
@@ -41,6 +41,13 @@ def write_row(
         except YieldtradeError as error:
             sheet.reject("inconsistent_parameters", None, None, str(error))
     return sheet.opportunity()
+
+
+class Arithmetic(Protocol):
+    """Where a strategy writes its profit step by step: a row in the making, or a past one priced again."""
+
+    def work(self, name: str, formula: str, result: float, unit: str = "", **values: float) -> float:
+        """Write a line of arithmetic and return its result."""
 
 
 class Worksheet:
