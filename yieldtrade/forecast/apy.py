@@ -149,7 +149,7 @@ def forecast_apy(
         model=settled.model,
         calibrated=track_record and not assumed,
         fee_model=fee_model,
-        volume_model=fit_volume_model(history),
+        volume_model=fit_volume_model(history, compare=track_record),
         tvl_model=fit_tvl_model(history),
         apy_model=apy_model,
         track_record=records.weekly,
