@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from yieldtrade.errors import DomainError
 from yieldtrade.forecast import fit_volume_model, pool_history, return_columns
 from yieldtrade.forecast.local_level import GAINS, fit_local_level, rolling_levels, steady_gain
-from yieldtrade.forecast.volume_scores import _direct, choose_volume_model, har_weeks, week_means
+from yieldtrade.forecast.volume_scores import choose_volume_model, column_weeks, har_weeks, week_means
 from yieldtrade.series import DailySeries
 
 
@@ -126,10 +126,10 @@ def test_the_regression_with_columns_sees_only_its_past():
     values, column = driven(26)
     by_day = np.ones(len(values), dtype=bool)
     origins = np.array([200, 300])
-    before = _direct(values, by_day, column[:, None], origins)
+    before = column_weeks(values, by_day, column[:, None], origins)
     values[300:] += 5.0
     column[300:] -= 5.0
-    after = _direct(values, by_day, column[:, None], origins)
+    after = column_weeks(values, by_day, column[:, None], origins)
     assert (before == after).all()
     assert (before[1] != har_weeks(values[:300], by_day[:300])).all()
 
