@@ -166,13 +166,13 @@ def volumes(origin):
     local = fit_local_level(np.where(by_day, values, np.nan))
     level = usual if local is None else np.full(HORIZONS, local.level)
     own = {name: column for name, column in origin.view_columns.items() if name.startswith("SOL")}
-    sizes = {name: column for name, column in own.items() if "|" in name}
+    sizes = {name: column for name, column in own.items() if "absolute" in name}
     found = {
         "weekday effects": har_weeks(values - weekday(history, values, by_day), by_day),
         "local level": level,
         "har + local level": (usual + level) / 2,
         "last week": mean_7,
-        "|SOL returns|": column_weeks(values, by_day, stacked(sizes), at_end)[0],
+        "size of SOL returns": column_weeks(values, by_day, stacked(sizes), at_end)[0],
         "SOL returns": column_weeks(values, by_day, stacked(own), at_end)[0],
         "SOL, ETH, BTC returns": column_weeks(values, by_day, stacked(origin.view_columns), at_end)[0],
     }

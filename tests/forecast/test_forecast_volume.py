@@ -169,6 +169,6 @@ def test_returns_by_hand(jlp_view):
     found = return_columns(SimpleNamespace(asset_prices=lambda _: series), history)
     signed = np.log(prices[1:] / prices[:-1])
     assert found["SOL return, day"][:60] == pytest.approx(signed, rel=1e-9)
-    assert found["SOL |return|, day"][:60] == pytest.approx(np.abs(signed), rel=1e-9)
-    assert found["SOL |return|, week"][20] == pytest.approx(np.abs(signed[14:21]).mean(), rel=1e-9)
+    assert found["SOL absolute return, day"][:60] == pytest.approx(np.abs(signed), rel=1e-9)
+    assert found["SOL absolute return, week"][20] == pytest.approx(np.abs(signed[14:21]).mean(), rel=1e-9)
     assert np.isnan(found["SOL return, day"][60:]).all()
