@@ -160,7 +160,7 @@ def forecast_apy(
         upcoming=tuple(forecasts[1:]),
         calibrated=track_record,
         fee_model=fee_model,
-        volume_model=fit_volume_model(history),
+        volume_model=fit_volume_model(history, compare=track_record),
         tvl_model=fit_tvl_model(history),
         apy_model=apy_model,
         scenario_card=card,

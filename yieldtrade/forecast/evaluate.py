@@ -146,7 +146,8 @@ def evaluate_forecasts(
     cal = calendar(history.pool.terms)
     after = timedelta(days=observed_days)
     past = [
-        _origin(cut, cal, number, (horizons, paths), seed) for number, cut in _origins(history, cal, after)
+        _origin(cut, cal, number, (horizons, paths), seed)
+        for number, cut in rolling_origins(history, cal, after)
     ]
     targets = _targets(history, cal, past)
     record = _record(past, _yields(targets, cal, past, (horizons, paths), observed_days), cal)
@@ -168,7 +169,9 @@ class _Origin(NamedTuple):
     drivers: dict[str, Driver]
 
 
-def _origins(history: PoolHistory, cal: Calendar, after: timedelta) -> Iterator[tuple[int, PoolHistory]]:
+def rolling_origins(
+    history: PoolHistory, cal: Calendar, after: timedelta
+) -> Iterator[tuple[int, PoolHistory]]:
     """Yield each period with enough data at its origin, with the history known then."""
     usable = history.days[history.usable()]
     last = min(cal.running(history.as_of), cal.number(history.days[-1]) + 1)

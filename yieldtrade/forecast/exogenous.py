@@ -41,7 +41,7 @@ def return_columns(
         inside = (place >= 0) & (place < len(logs))
         logs[place[inside]] = np.log(prices.values[inside])
         signed = np.diff(logs)
-        for word, values in (("|return|", np.abs(signed)), ("return", signed)):
+        for word, values in (("absolute return", np.abs(signed)), ("return", signed)):
             found[f"{asset} {word}, day"] = values
             # the mean before each day, one place on: the seven days to it
             week = trailing_mean(np.append(values, np.nan), _WEEK, _LEAST_DAYS)[1:]

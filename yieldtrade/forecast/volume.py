@@ -45,12 +45,13 @@ class VolumeModel:
         The estimate that forecasts use.
     local_level
         A local level of log volume, with the columns' same-day effects where they are given (market beta and own
-        level); None where volume never varies.
+        level); None where volume never varies or models are not compared.
     exogenous
         The autoregression with the columns of the day before; None where none are given.
     choice
         Rolling-origin scores of all of them and of their equal-weight combination. Simulations run the
-        autoregression, which has the best score on the bundled history (docs/forecast.md).
+        autoregression, which has the best score on the bundled history (docs/forecast.md). None where models are not
+        compared.
     """
 
     fit: Regression
@@ -60,7 +61,7 @@ class VolumeModel:
     har: Har
     local_level: LocalLevel | None
     exogenous: Regression | None
-    choice: VolumeChoice
+    choice: VolumeChoice | None
 
 
 def volume_har(history: PoolHistory) -> Har:
@@ -69,7 +70,10 @@ def volume_har(history: PoolHistory) -> Har:
 
 
 def fit_volume_model(
-    history: PoolHistory, columns: Mapping[str, NDArray[np.float64]] | None = None
+    history: PoolHistory,
+    columns: Mapping[str, NDArray[np.float64]] | None = None,
+    *,
+    compare: bool = True,
 ) -> VolumeModel:
     """Fit the models of log volume, score them at rolling origins, and report them.
 
@@ -80,6 +84,8 @@ def fit_volume_model(
     columns
         What else may move volume, by name: one figure a day of the history, known when that day is over, NaN where
         missing; such as :func:`yieldtrade.forecast.return_columns`, or the log of another market's volume.
+    compare
+        Also fit the local level and score all models at rolling origins.
 
     Raises
     ------
@@ -100,9 +106,9 @@ def fit_volume_model(
         level_usd=float(np.exp(known[-ANCHOR:].mean())),
         half_life_days=_half_life(har),
         har=har,
-        local_level=fit_local_level(np.where(by_day, values, np.nan), named),
+        local_level=fit_local_level(np.where(by_day, values, np.nan), named) if compare else None,
         exogenous=None if x is None else _with_columns(design, rows, x, tuple(named)),
-        choice=choose_volume_model(values, by_day, x),
+        choice=choose_volume_model(values, by_day, x) if compare else None,
     )
 
 

@@ -78,7 +78,7 @@ def choose_volume_model(
     for place, origin in enumerate(origins):
         points[HAR][place] = har_weeks(values[:origin], by_day[:origin])
     if columns is not None:
-        points[EXOGENOUS] = _direct(values, by_day, columns, origins)
+        points[EXOGENOUS] = column_weeks(values, by_day, columns, origins)
     points[AVERAGE] = np.mean(list(points.values()), axis=0)
     errors = {name: np.abs(found - outcome) for name, found in points.items()}
     gain = {name: _gain(errors[HAR], error) for name, error in errors.items() if name != HAR}
@@ -108,7 +108,7 @@ def week_means(values: NDArray[np.float64], least: int) -> NDArray[np.float64]:
     return np.where(count >= least, total / np.maximum(count, 1), np.nan)
 
 
-def _direct(
+def column_weeks(
     values: NDArray[np.float64],
     by_day: NDArray[np.bool_],
     columns: NDArray[np.float64],
