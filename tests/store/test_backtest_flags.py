@@ -12,12 +12,10 @@ def test_an_older_database_gains_the_table(tmp_path):
     path = tmp_path / "old.db"
     conn = sqlite3.connect(path, isolation_level=None)
     before = [step for step in migrations.MIGRATIONS if step.__name__ != "m003_backtest_flags"]
-    conn.execute(
-        f"CREATE TABLE {migrations.LEDGER} (place INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT"
-    )
+    conn.execute("CREATE TABLE migration (place INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT")
     for step in before:
         step(conn)
-        conn.execute(f"INSERT INTO {migrations.LEDGER} (name) VALUES (?)", (step.__name__,))
+        conn.execute("INSERT INTO migration (name) VALUES (?)", (step.__name__,))
     conn.execute("INSERT INTO meta VALUES ('kept', 'yes')")
     conn.close()
     with Store(path) as store:
