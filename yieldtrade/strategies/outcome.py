@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.row import Opportunity
 
 
+# A PT is counted as redeemed for what its terms say: no stored figure shows another.
+BY_TERMS = frozenset({"redemption_factor"})
+
+
 class Observation(NamedTuple):
     """A figure of what happened, and where it was read; ``by_definition`` is one that no figure could contradict."""
 
@@ -87,12 +91,12 @@ class Flag:
 
     @property
     def exposed(self) -> tuple[str, ...]:
-        """Fields of a scenario that move the profit and that something stored may show."""
+        """Fields of a scenario that move the profit, but for those that the contract's own terms decide."""
         trade, means = self.row.trade, self.row.scenario
         if trade is None or means is None:
             return ()
-        slopes = trade.gradient(means)
-        return tuple(name for name in _READERS if slopes.get(name, 0.0) != 0)
+        slopes = trade.gradient(means).items()
+        return tuple(name for name, slope in slopes if slope != 0 and name not in BY_TERMS)
 
     @property
     def promised(self) -> float:
@@ -189,6 +193,8 @@ class Outcomes:
         scenario: dict[str, Any] = {"exit_implied": means.exit_implied}
         observed = []
         for name in flag.exposed:
+            if name not in _READERS:
+                return Unobserved(f"no {name}", f"nothing that is stored shows what became of {name}")
             found = _READERS[name](self, flag)
             if isinstance(found, Unobserved):
                 return found
