@@ -176,17 +176,9 @@ class Outcomes:
 
     def realise(self, flag: Flag) -> Realised | Unobserved:
         """Price a flag again at what happened, or say what was not observed."""
-        if flag.ends_at > self.view.as_of:
-            text = f"it ends at {iso(flag.ends_at)}, and nothing is known after {iso(self.view.as_of)}"
-            return Unobserved("not over", text)
-        age, oldest = days_between(flag.quote.at, flag.origin), self.tolerances.entry_days
-        if age > oldest:
-            text = f"the entry quote was {age:.1f} days old, more than {oldest:g}: the price to enter at is not known"
-            return Unobserved("no entry quote", text)
-        depth, least = flag.quote.liquidity_usd, self.settings.min_liquidity_usd
-        if depth is not None and depth < least:
-            text = f"the market held {depth:,.0f} USD, less than {least:,.0f}: nobody could have entered at its quote"
-            return Unobserved("thin market", text)
+        problem = self._unenterable(flag)
+        if problem is not None:
+            return problem
         trade, means = flag.row.trade, flag.row.scenario
         if trade is None or means is None:
             return Unobserved("not priced", "the row keeps no trade to price again")
@@ -207,6 +199,21 @@ class Outcomes:
         if liquidated_at is not None:
             pnl = -_at_stake(trade)
         return Realised(happened, tuple(observed), pnl, pnl - flat, path, liquidated_at)
+
+    def _unenterable(self, flag: Flag) -> Unobserved | None:
+        """Say why a trade could not have been entered at its quote, or has not ended yet; None where neither."""
+        if flag.ends_at > self.view.as_of:
+            text = f"it ends at {iso(flag.ends_at)}, and nothing is known after {iso(self.view.as_of)}"
+            return Unobserved("not over", text)
+        age, oldest = days_between(flag.quote.at, flag.origin), self.tolerances.entry_days
+        if age > oldest:
+            text = f"the entry quote was {age:.1f} days old, more than {oldest:g}: the price to enter at is not known"
+            return Unobserved("no entry quote", text)
+        depth, least = flag.quote.liquidity_usd, self.settings.min_liquidity_usd
+        if depth is not None and depth < least:
+            text = f"the market held {depth:,.0f} USD, less than {least:,.0f}: nobody could have entered at its quote"
+            return Unobserved("thin market", text)
+        return None
 
     # ------------------------------------------------------------------ what happened by the exit
 
