@@ -17,12 +17,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import yieldtrade
 from yieldtrade.cli.main import COMMANDS, cli
-from yieldtrade.sources.tables import FORMATS, Column
+from yieldtrade.sources.tables import FORMATS
+
+if TYPE_CHECKING:
+    from yieldtrade.sources.columns import Column
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

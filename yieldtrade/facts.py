@@ -70,6 +70,9 @@ class Facts(Protocol):
     def official_yield(self, pool_id: str) -> OfficialYield | None:
         """Last yield a pool published."""
 
+    def official_yields(self, pool_id: str) -> tuple[OfficialYield, ...]:
+        """Every version of every yield a pool published, by moment and then by when the version was known."""
+
     def asset_prices(self, asset: str) -> DailySeries:
         """Daily closes of an asset in USD."""
 

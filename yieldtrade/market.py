@@ -7,7 +7,7 @@ whatever stores builds one. Nothing in it became known after ``as_of``.
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -245,13 +245,20 @@ class CustodyRecord(NamedTuple):
 
 
 class OfficialYield(NamedTuple):
-    """The yield a pool itself published: APR and APY as fractions, and the moment it was seen."""
+    """The yield a pool itself published: APR and APY as fractions, and the moment it was seen.
+
+    ``week_start`` and ``week_end`` are the first and last UTC day it covers, None where not stated; ``known_at`` is
+    the moment this version of it was known, None for the moment it was seen.
+    """
 
     pool_id: str
     at: datetime
     apr: float
     apy: float
     source: str
+    week_start: date | None = None
+    week_end: date | None = None
+    known_at: datetime | None = None
 
 
 class SeriesSource(NamedTuple):
@@ -425,6 +432,10 @@ class MarketView(NamedTuple):
     def official_yield(self, pool_id: str) -> OfficialYield | None:
         """Return the last yield a pool published, or None where none is stored."""
         return self.facts.official_yield(pool_id.upper())
+
+    def official_yields(self, pool_id: str) -> tuple[OfficialYield, ...]:
+        """Return every version of every yield a pool published, oldest first; empty where none is stored."""
+        return self.facts.official_yields(pool_id.upper())
 
     def asset_prices(self, asset: str) -> DailySeries:
         """Return the daily closes of an asset in USD, possibly empty."""

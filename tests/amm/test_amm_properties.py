@@ -45,6 +45,17 @@ def test_larger_trades_have_worse_prices_and_move_more(trade, factor):
 
 
 @FASTER
+@given(all_amms(), st.sampled_from(SIDES), st.floats(1e-4, 0.3))
+def test_the_largest_trade_within_an_impact(amm, side, impact):
+    """It stays within the limit and reaches it, or is the whole capacity, whose impact is no more."""
+    fill, capacity = amm.size_for_impact(side, impact), amm.max_size(side)
+    # the noise of the impact is that of a price
+    assert fill.price_impact <= impact + 1e-9
+    if fill.units < capacity.size:
+        assert fill.price_impact == pytest.approx(impact, abs=1e-9)
+
+
+@FASTER
 @given(trades(all_amms()))
 def test_trades_move_the_yield_their_way_and_cost_something(trade):
     """BUY_PT and SELL_YT lower the yield; impact and fee are not negative; the parts add up exactly."""

@@ -113,6 +113,7 @@ def market(count):
         latest_quotes=lambda _: latest,
         panel=lambda venue_id: tuple(panels[venue_id]),
         lending=lambda venue_id, _: rate if venue_id == "kamino_main" else None,
+        amm_state=lambda _: None,
         asset_prices=lambda _: EMPTY,
         underlying_history=lambda _: EMPTY,
     )

@@ -109,7 +109,15 @@ def test_the_forecast_is_stored_with_its_scores(forecast, database):
     scores = conn.execute(
         "SELECT count(*) FROM forecast_track_record WHERE metric = 'coverage_80'"
     ).fetchone()[0]
+    scored = {
+        tuple(row)
+        for row in conn.execute(
+            "SELECT DISTINCT target, days_observed FROM forecast_score WHERE metric = 'skill_crps_vs_persistence'"
+        )
+    }
     conn.close()
+    # three days of the running period are seen
+    assert scored == {("apy", 0), ("apy", 3), ("volume_usd", 0), ("fees_usd", 0), ("tvl_usd", 0)}
     assert targets == {"apy", "volume_usd", "oc_fees_usd", "tvl_usd"}
     assert stored == forecast["periods"][0]["apy_p50"]
     assert scores >= 8
@@ -148,7 +156,7 @@ def test_the_forecast_is_explained(run):
         (("forecast", "JLP", "--cap", "-5"), "'--cap': -5 must lie"),
         (("forecast", "JLP", "--share", "0%"), "'--share': 0% must lie"),
         (("forecast", "JLP", "--no-track-record", "--max-age", "3"), "days old, more than --max-age 3"),
-        (("screen", "--size", "-1"), "size_usd"),
+        (("screen", "--size", "-1"), "'--size': -1 must lie"),
         (("screen", "--strategy", "princpal_loop"), "nearest: principal_loop"),
         (("screen", "--contract", "JLP-2412"), "nearest: JLP-2411"),
         (("screen", "--implied", "JLP-08MAR=0.2"), "unknown contract"),

@@ -55,7 +55,8 @@ PLAIN_TERMS = {
 class MemoryFacts:
     """Facts that obey the moment: a figure of a day is known when the day is over, the TVL when it begins."""
 
-    def __init__(self, as_of, series, changes, contracts=(), pool_id="JLP"):
+    def __init__(self, as_of, series, changes, contracts=(), pool_id="JLP", official=()):
+        self.official = official
         self.today = np.datetime64(as_of.date(), "D")
         self.as_of, self.series, self.known_contracts, self.pool_id = as_of, series, contracts, pool_id
         known = tuple(c for c in changes if c[0] <= as_of)
@@ -92,6 +93,10 @@ class MemoryFacts:
     def pool_sources(self, pool_id):
         """Memory has no files."""
         return ()
+
+    def official_yields(self, pool_id):
+        """What the pool published by then."""
+        return tuple(found for found in self.official if found.at <= self.as_of)
 
     def pool_series(self, pool_id, name):
         """A series as far as it was known."""

@@ -13,6 +13,9 @@ from yieldtrade.errors import (
 )
 from yieldtrade.forecast import pool_history
 from yieldtrade.forecast.data import SERIES, check_usable, missing_shares
+from yieldtrade.forecast.notes import quality_notes
+from yieldtrade.forecast.simulate import WhatIf
+from yieldtrade.forecast.target import build_target
 from yieldtrade.market import MarketView
 
 CUTS = ("2024-06-06T00:00:00", "2024-09-15T12:30:00", "2025-02-03T00:00:00", "2025-11-20T23:59:59")
@@ -100,25 +103,53 @@ def test_nothing_known_says_what_to_load(made_view):
         pool_history(made_view("2023-01-01", "2024-01-01", volume_usd=[1.0] * 10))
 
 
-@pytest.mark.parametrize("bad", [0.0, -5.0, np.inf])
-def test_figures_that_are_not_positive_are_refused(made_view, bad):
-    """A zero, negative or infinite figure is refused with its day and series."""
-    volume = np.full(100, 1e6)
-    volume[41] = bad
+@pytest.mark.parametrize("bad", [0.0, -5.0, np.inf, np.nan])
+@pytest.mark.parametrize("series", SERIES)
+def test_figures_that_are_not_positive_count_as_missing(made_view, series, bad):
+    """A zero, negative or unbounded figure already stored fails no forecast: its day is missing, and that is told."""
+    values = np.full(100, 0.1 if series == "underlying_apy" else 1e6)
+    facts = made_view("2024-05-01", "2024-01-01", **{"volume_usd": np.full(100, 1e6), series: values}).facts
+    days, _, quality = facts.series[series]
+    facts.series[series] = (days, np.where(np.arange(100) == 41, bad, values), quality)
+    history = pool_history(MarketView(as_of=facts.as_of, facts=facts))
+    assert np.flatnonzero(np.isnan(history.values[series])).tolist() == [41]
+    (item,) = history.left_out
+    assert (item.series, str(item.day), item.reason) == (series, "2024-02-11", "not a positive number")
+    target = build_target(history) if series in ("volume_usd", "tvl_usd") else None
+    if target is not None:
+        (note,) = (n for n in quality_notes(history, target, WhatIf()) if n.startswith("left out"))
+        assert note == f"left out, not a positive number: {series} of 2024-02-11 = {bad:g}"
+
+
+def test_suspect_figures_are_left_out_and_confirmed_ones_kept(made_view):
+    """A figure flagged at loading is not used; one that is flagged as confirmed is, however far off it lies."""
     facts = made_view("2024-05-01", "2024-01-01", volume_usd=np.full(100, 1e6)).facts
-    days, _, quality = facts.series["volume_usd"]
-    facts.series["volume_usd"] = (days, volume, quality)
-    with pytest.raises(DataError, match=r"volume_usd of 2024-02-11"):
-        pool_history(MarketView(as_of=facts.as_of, facts=facts))
+    days, values, _ = facts.series["volume_usd"]
+    quality = np.where(np.arange(100) == 41, "suspect", np.where(np.arange(100) == 60, "confirmed", "ok"))
+    facts.series["volume_usd"] = (days, np.where(np.arange(100) == 60, 1e9, values), quality)
+    history = pool_history(MarketView(as_of=facts.as_of, facts=facts))
+    assert [(str(item.day), item.reason) for item in history.left_out] == [
+        ("2024-02-11", "suspect when it was loaded")
+    ]
+    assert history.values["volume_usd"][60] == 1e9
 
 
-def test_an_unknown_figure_may_not_be_nan(made_view):
-    """A figure that is not known is left out of the series, not written as NaN."""
-    facts = made_view("2024-05-01", "2024-01-01", tvl_usd=np.full(100, 1e6)).facts
-    days, values, quality = facts.series["tvl_usd"]
-    facts.series["tvl_usd"] = (days, np.where(np.arange(100) == 7, np.nan, values), quality)
-    with pytest.raises(DataError, match="leave it empty"):
-        pool_history(MarketView(as_of=facts.as_of, facts=facts))
+def test_a_level_that_moves_for_good_is_left_out_for_a_week_only(made_view):
+    """Days after a jump are left out until half of the days around them lie at the new level."""
+    volume = np.where(np.arange(100) < 50, 1e6, 1e8)
+    after = {}
+    for day in (51, 60, 70):
+        view = made_view(str(np.datetime64("2024-01-01") + day), "2024-01-01", volume_usd=volume)
+        after[day] = len(pool_history(view).left_out)
+    assert after == {51: 1, 60: 5, 70: 0}
+
+
+def test_no_bundled_figure_is_left_out(jlp_view):
+    """Crashes and all, the bundled history lies within the bands at its end and at every week before."""
+    history = pool_history(jlp_view("2026-01-01"))
+    weeks = np.arange(np.datetime64("2024-03-01"), np.datetime64("2026-01-01"), 7)
+    assert not history.left_out
+    assert not any(history.cut(moment(str(day))).left_out for day in weeks)
 
 
 def test_unordered_days_are_refused():

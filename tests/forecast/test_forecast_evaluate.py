@@ -105,6 +105,16 @@ def test_transforms_fill_the_histogram(record):
     assert scored > 60
 
 
+def test_the_combination_is_the_model_and_the_mean_of_four_weeks(record):
+    """Where no day is observed its centre is half the simulation's median and half the mean of four weeks, in logs."""
+    log_apr = {
+        name: np.log(365 * np.expm1(np.log1p(record.centre[name]) / 365))
+        for name in ("structural", "mean_4", "combination")
+    }
+    half = (log_apr["structural"] + log_apr["mean_4"]) / 2
+    assert log_apr["combination"] == pytest.approx(half, rel=1e-9)
+
+
 def test_an_observed_week_is_forecast_better(history):
     """With three days observed the error of the running week is smaller than with none."""
     none, three = (evaluate_forecasts(history, horizons=1, observed_days=days) for days in (0, 3))
@@ -133,7 +143,9 @@ def test_a_baseline_is_scored_with_the_errors_known_then():
     errors = (forecasts.outcome - forecasts.centre["persistence"])[:19, 1]
     samples = np.sort(np.log(official_apy(forecasts.centre["persistence"][20, 1] + errors, 365)))
     came = np.log(official_apy(forecasts.outcome[20, 1], 365))
-    assert scored.values["persistence"]["crps"][20, 1] == pytest.approx(float(crps(samples, came)), rel=1e-12)
+    assert scored.metrics["persistence"]["crps"][20, 1] == pytest.approx(
+        float(crps(samples, came)), rel=1e-12
+    )
 
 
 def test_a_candidate_is_scored_with_the_factor_known_then():
@@ -150,14 +162,14 @@ def test_a_candidate_is_scored_with_the_factor_known_then():
     samples = centre[20, 0] + factor * spread[20, 0]
     logs = np.log(official_apy(samples, 365))
     came = np.log(official_apy(forecasts.outcome[20, 0], 365))
-    assert scored.values["card"]["crps"][20, 0] == pytest.approx(float(crps(logs, came)), rel=1e-12)
+    assert scored.metrics["card"]["crps"][20, 0] == pytest.approx(float(crps(logs, came)), rel=1e-12)
     covered = inside(samples[None], forecasts.outcome[20:21, 0], 0.8)[0]
-    assert scored.values["card"]["coverage_80"][20, 0] == float(covered)
+    assert scored.metrics["card"]["coverage_80"][20, 0] == float(covered)
 
 
 def test_nothing_is_scored_before_errors_are_known():
     """At one week the ninth origin is the first with eight known errors, at two weeks the tenth."""
-    values = Scored(made_forecasts(np.random.default_rng(3))).values["persistence"]["crps"]
+    values = Scored(made_forecasts(np.random.default_rng(3))).metrics["persistence"]["crps"]
     assert np.flatnonzero(np.isfinite(values[:, 0]))[0] == LEAST_ERRORS
     assert np.flatnonzero(np.isfinite(values[:, 1]))[0] == LEAST_ERRORS + 1
     assert np.isnan(values[-1]).all()

@@ -151,7 +151,7 @@ def test_huber_shrugs_off_outliers(made_view):
     """Ten days of absurd fees at high volume bend the least squares line and hardly the robust one."""
     world = fee_world(0.15, 0.05)
     high = np.argsort(world["volume_usd"])[-10:]
-    world["gross_fees_usd"][high] *= 8
+    world["gross_fees_usd"][high] *= 4
     model = fit_fee_model(pool_history(made_view("2024-02-05", "2023-01-01", **world)))
     assert model.log_fit["b"].estimate - 0.15 > 0.1
     assert abs(model.huber_fit["b"].estimate - 0.15) < 0.05
@@ -175,6 +175,20 @@ def test_a_fee_change_gets_its_own_intercept(made_view):
     (check,) = model.breaks
     assert check.what == "trade.base_bps 10 -> 7"
     assert check.shift == pytest.approx(-0.3, abs=4 * check.std_error)
+
+
+def test_changes_with_no_day_between_are_one_break(jlp_view):
+    """The two fee cuts of mid 2024, between which no volume has a sure date, are one step, and not read off 2025."""
+    early, late = (
+        fit_fee_model(pool_history(jlp_view(when))).breaks for when in ("2024-11-15", "2026-01-01")
+    )
+    cut = "2024-06-07: trade.base_bps 10 -> 7, trade.impact.model none -> linear; 2024-07-11: trade.base_bps 7 -> 6"
+    assert [check.what for check in early] == [cut]
+    days = ["2024-06-07", "2025-06-03", "2025-09-17", "2025-12-02"]
+    assert [str(check.day) for check in late] == days
+    assert late[0].what == cut
+    # fees of opens and closes, lower than gross ones, are a change of basis and no part of the cut
+    assert late[0].shift == pytest.approx(early[0].shift, abs=2 * early[0].std_error)
 
 
 def test_a_young_regime_joins_the_one_before(made_view):
@@ -225,11 +239,45 @@ def test_tvl_drift_halves_every_week(made_view):
     """A TVL that grows 1 % a day is expected to go on, by half as much each week."""
     view = made_view("2024-04-01", "2024-01-01", tvl_usd=1e8 * np.exp(0.01 * np.arange(92)))
     model = fit_tvl_model(pool_history(view))
+    assert np.isnan(model.response)
     path = model.drift_path(29)
     assert path[0] == pytest.approx(0.01)
     assert path[7::7] / path[:-7:7] == pytest.approx(0.5)
     assert model.cap_usd is None
     assert model.daily_sd == pytest.approx(0.0, abs=1e-12)
+
+
+def attracted(response, weeks=80, seed=31):
+    """A pool whose TVL grows in a week by ``response`` times the log of the last week's APR over its mean."""
+    rng = np.random.default_rng(seed)
+    log_apr = np.log(0.3) + 0.4 * rng.normal(size=weeks)
+    growth = 0.01 * rng.normal(size=weeks)
+    growth[1:] += response * (log_apr[:-1] - log_apr.mean())
+    tvl = 1e9 * np.exp(np.concatenate([[0.0], np.repeat(growth / 7, 7)]).cumsum())
+    fees = np.repeat(np.exp(log_apr), 7) * tvl[:-1] / 365 / 0.7
+    return log_apr, {"volume_usd": 1e3 * fees, "gross_fees_usd": fees, "tvl_usd": tvl}
+
+
+def test_flows_follow_the_last_yield(made_view):
+    """A response of 0.1 a week comes back within three errors, and pulls TVL by it over seven days."""
+    log_apr, arrays = attracted(0.1)
+    as_of = str(np.datetime64("2024-01-01") + 7 * 80)
+    model = fit_tvl_model(pool_history(made_view(as_of, "2024-01-01", **arrays)))
+    assert abs(model.response - 0.1) < 3 * model.response_se
+    assert model.response_weeks == 79
+    gap = log_apr[-1] - log_apr.mean()
+    assert model.pull == pytest.approx(shrunk(model.response, model.response_se) * gap / 7, rel=0.02)
+    assert model.drift_path(1)[0] == pytest.approx((model.drift + model.pull) / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize(("response", "weeks"), [(0.0, 80), (-0.1, 80), (0.1, 20)])
+def test_flows_without_a_proven_response_have_no_pull(made_view, response, weeks):
+    """None, a wrong sign, or too few weeks: the drift alone goes on."""
+    _, arrays = attracted(response, weeks)
+    as_of = str(np.datetime64("2024-01-01") + 7 * weeks)
+    model = fit_tvl_model(pool_history(made_view(as_of, "2024-01-01", **arrays)))
+    assert model.pull is None
+    assert model.drift_path(1)[0] == model.drift
 
 
 def test_cap_comes_from_the_dated_terms(jlp_view):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from statsmodels.regression.linear_model import OLS
 
-from yieldtrade.forecast.scores import crps, inside, pinball, pit, sorted_quantiles
+from yieldtrade.forecast.scores import crps, inside, pinball, pit, sorted_quantiles, standard_error
 from yieldtrade.forecast.scoring import conformal_scale
 
 NUMBERS = st.floats(min_value=-100, max_value=100)
@@ -71,3 +72,18 @@ def test_conformal_factor_covers_what_comes():
         draws[-1] <= conformal_scale(draws[:-1]) for draws in np.abs(rng.standard_t(3, size=(4_000, 40)))
     ]
     assert 0.79 < np.mean(covered) < 0.84
+
+
+@pytest.mark.parametrize("weeks", [1, 4, 8])
+def test_the_error_of_a_mean_loss_is_that_of_the_corrected_test(weeks):
+    """The Newey-West error of a constant in statsmodels, over the root of (n + 1 - 2h + h(h-1)/n)/n."""
+    losses = np.convolve(np.random.default_rng(12).normal(size=60), np.ones(weeks), mode="valid")
+    n = len(losses)
+    plain = OLS(losses, np.ones(n)).fit(cov_type="HAC", cov_kwds={"maxlags": weeks - 1}).bse[0]
+    factor = (n + 1 - 2 * weeks + weeks * (weeks - 1) / n) / n
+    assert standard_error(losses, weeks - 1) == pytest.approx(plain / math.sqrt(factor), rel=1e-12)
+
+
+def test_too_few_overlapping_losses_prove_nothing():
+    """Eight forecasts of the eighth week overlap so far that their mean has no known error."""
+    assert standard_error(np.arange(8.0), 7) == math.inf

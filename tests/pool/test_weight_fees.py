@@ -22,6 +22,7 @@ from yieldtrade.pool.weight_fees import (
     mint_capacity_usd,
     pool_amount_usd,
     pool_fee_bps,
+    pool_fee_jump,
     target_weight_fee_bps,
     withdrawal_limits,
 )
@@ -174,6 +175,27 @@ def test_the_fee_of_the_smallest_trades():
     on_target = fixture_pool(guaranteed_usd=15_000, short_sizes_usd=0)
     for inflow in (True, False):
         assert pool_fee_bps(on_target, "SOL", 0.0, fee, params, inflow=inflow) == 10
+
+
+def test_the_jump_is_where_the_rebate_ends():
+    """SOL 7,000 above its target of 90,000: an outflow of 14,000 pays the tax, just below it the rebate.
+
+    With an AUM that grows by what flows out the target of half follows: x = 2*(7,000 - x/2) gives 7,000.
+    """
+    pool, fee, params = fixture_pool(), WeightFee(base_bps=10, tax_bps=50), parameters()
+    jump = pool_fee_jump(pool, "SOL", fee, params, inflow=False)
+    assert jump == pytest.approx(14_000)
+    before, after = pool_fee_bps(
+        pool, "SOL", [jump * (1 - 1e-9), jump * (1 + 1e-9)], fee, params, inflow=False
+    )
+    assert before == pytest.approx(10 - 50 * 7 / 90)
+    assert after == pytest.approx(10 + 50 * 7 / 90)
+    assert pool_fee_jump(pool, "SOL", fee, params, inflow=False, aum_growth=1.0) == pytest.approx(7_000)
+    assert pool_fee_jump(pool, "SOL", fee, params, inflow=True) == math.inf
+    doubled = WeightFee(base_bps=10, tax_bps=50, multiplier=2)
+    assert pool_fee_jump(pool, "SOL", doubled, params, inflow=False) == pytest.approx(7_000)
+    with pytest.raises(DomainError, match="aum_growth"):
+        pool_fee_jump(pool, "SOL", fee, params, inflow=True, aum_growth=1.0)
 
 
 def test_limits_are_met_exactly_at_their_size():

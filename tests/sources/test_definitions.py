@@ -22,6 +22,11 @@ from yieldtrade.sources.definitions import (
 
 RULES = """
 [[rule]]
+name = "borrow_curve.*"
+unit = "fraction per year"
+kind = "curve"
+description = "rate by utilization"
+[[rule]]
 name = "trading_fee"
 unit = "fraction"
 minimum = 0
@@ -201,6 +206,16 @@ def problems(**files):
             {"venue": VENUE + parameter("epoch_anchor", '"2024-09-02T00:00:00"', "moment")},
             r"value = '2024-09-02T00:00:00': allowed is a time with its zone",
             id="moment",
+        ),
+        pytest.param(
+            {"venue": VENUE + parameter("borrow_curve.USDC", '"0:0.1 1:0.05"', "fraction per year")},
+            r"\(borrow_curve\.USDC\): value = '0:0\.1 1:0\.05': point 1 of a borrow curve falls",
+            id="falling curve",
+        ),
+        pytest.param(
+            {"venue": VENUE + parameter("borrow_curve.USDC", "0.1", "fraction per year")},
+            r"value = 0\.1: a borrow curve has 2 to 11 points",
+            id="curve",
         ),
         pytest.param(
             {"venue": VENUE + parameter().replace("value = 0.001\n", "")},
@@ -595,3 +610,10 @@ def test_reading_definitions_imports_no_numerical_library():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert SimpleNamespace(out=run.stdout.strip(), err=run.stderr) == SimpleNamespace(out="set()", err="")
+
+
+def test_a_borrow_curve_is_kept_as_it_is_written():
+    """A curve that bends where it may is a value like any other text."""
+    written = "0:0 0.7:0.05 0.85:0.10 1:0.5"
+    (venue,) = read(venue=VENUE + parameter("borrow_curve.USDC", f'"{written}"', "fraction per year")).venues
+    assert venue.parameters[0].value == written

@@ -168,6 +168,62 @@ def test_the_table_can_be_named_where_the_header_does_not_tell():
         parse(text, table_format="pol_day")
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("JLP,volume_usd,2026-01-01,0", "volume_usd value = 0 must be above 0"),
+        ("JLP,tvl_usd,2026-01-01,-5", "tvl_usd value = -5 must be above 0"),
+        ("JLP,underlying_apy,2026-01-01,35", "is above 30, the most allowed; rates are fractions"),
+        ("JLP,swap_fees_usd,2026-01-01,-1", "is below 0, the least allowed"),
+        ("JLP,volum_usd,2026-01-01,5", "series = 'volum_usd' is not known; nearest: volume_usd"),
+        ("JPL,volume_usd,2026-01-01,5", "pool = 'JPL' is not known; nearest: JLP; known are JLP"),
+    ],
+)
+def test_the_long_table_allows_what_the_wide_ones_do(row, message):
+    """A figure out of its series' range, a series and a pool nobody knows are refused with what is allowed."""
+    text = f"pool,series,date,value\nJLP,trader_pnl_usd,2025-12-31,-7\n{row}\n"
+    parsed = parse(text, "long.csv", pools=("JLP",))
+    assert len(parsed.problems) == 1
+    assert parsed.problems[0].startswith("long.csv:3: ")
+    assert message in parsed.problems[0]
+    assert len(parsed.rows["pool_day"]) == 1
+
+
+@pytest.mark.parametrize("figure", ["0,0.2", "-0.1,0.2", "0.2,0", "0.2,-0.1"])
+def test_a_published_yield_is_above_zero(figure):
+    """A pool that publishes no yield publishes none: zero and less are refused."""
+    parsed = parse(f"pool,published_at,apr,apy\nJLP,2026-01-05T18:00:00Z,{figure}\n")
+    assert "must be above 0" in parsed.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "soonest"),
+    [
+        ("pool,series,date,value", "JLP,volume_usd,2026-01-05,5", "2026-01-06T00:00:00Z"),
+        ("pool,series,date,value", "JLP,tvl_usd,2026-01-06,5", "2026-01-06T00:00:00Z"),
+        ("asset,date,price_usd", "SOL,2026-01-05,5", "2026-01-06T00:00:00Z"),
+        ("pool,published_at,apr,apy", "JLP,2026-01-06T00:00:00Z,0.1093,0.1155", "2026-01-06T00:00:00Z"),
+    ],
+)
+def test_nothing_is_known_before_it_is(header, row, soonest):
+    """A figure may have become known as soon as its day was over, and no second sooner: it would be foresight."""
+    sound = parse(f"{header},known_at\n{row},{soonest}\n", "long.csv")
+    early = parse(f"{header},known_at\n{row},2026-01-05T23:59:59Z\n", "long.csv")
+    assert sound.problems == ()
+    assert early.problems == (
+        f"long.csv:2: known_at = 2026-01-05T23:59:59Z lies before {soonest}, the soonest the figure could be known",
+    )
+
+
+def test_a_figure_of_the_future_is_refused():
+    """A day that is not over by the present moment, and a moment of knowing to come, are refused with it."""
+    rows = "JLP,volume_usd,2026-06-02,5,\nJLP,volume_usd,2026-05-01,5,2026-06-02T00:00:00Z\n"
+    text = f"pool,series,date,value,known_at\n{rows}"
+    parsed = parse(text, "long.csv")
+    assert "long.csv:2: date = '2026-06-02' lies in the future (today is 2026-06-01)" in parsed.problems
+    assert "long.csv:3: known_at = '2026-06-02T00:00:00Z' lies in the future" in parsed.problems[1]
+
+
 def test_every_format_is_found_by_its_own_required_columns():
     """The columns a format needs are enough to tell it from the others."""
     for table in FORMATS:

@@ -338,8 +338,8 @@ def test_two_loads_at_once_both_arrive(bundled_path, tmp_path):
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_load_stopped_midway_leaves_all_or_nothing(bundled_path, tmp_path, stop):
     """Whether interrupted or killed: the file is sound, holds nothing of the table, and the load completes later."""
-    rows = "".join(f"JLP,made_up_{n},2026-01-{day:02},1.5\n" for n in range(4000) for day in range(1, 21))
-    table = write(tmp_path, "big.csv", "pool,series,date,value\n" + rows)
+    rows = "".join(f"made_up_{n},2026-01-{day:02},1.5\n" for n in range(4000) for day in range(1, 21))
+    table = write(tmp_path, "big.csv", "asset,date,price_usd\n" + rows)
     command = [sys.executable, "-m", "yieldtrade", "load", str(table), "--db", str(bundled_path)]
     # stopped at the moment its transaction has begun to write: its journal then outgrows a reader's
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -356,10 +356,10 @@ def test_a_load_stopped_midway_leaves_all_or_nothing(bundled_path, tmp_path, sto
         assert b"Traceback" not in errors
     with Store(bundled_path) as store:
         assert store.check() == []
-        found = sum(row["series"].startswith("made_up") for row in store.export("pool_day")[1])
+        found = sum(row["asset"].startswith("made_up") for row in store.export("asset_day")[1])
         assert found in (0, 80_000)
         store.load([table])
-        found = sum(row["series"].startswith("made_up") for row in store.export("pool_day")[1])
+        found = sum(row["asset"].startswith("made_up") for row in store.export("asset_day")[1])
         assert found == 80_000
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from yieldtrade.market import (
+    AmmState,
     Contract,
     LendingRate,
     MarketView,
@@ -87,6 +88,7 @@ class Facts:
     histories: dict = field(default_factory=dict)
     prices: dict = field(default_factory=dict)
     pools: dict = field(default_factory=dict)
+    states: dict = field(default_factory=dict)
     borrowed: dict = field(default_factory=dict)
 
     def contract_ids(self):
@@ -133,6 +135,10 @@ class Facts:
         """See yieldtrade.market.Facts."""
         return tuple(quote for quote in self.quotes if self.listed[quote.contract_id].venue_id == venue_id)
 
+    def official_yields(self, pool_id):
+        """See yieldtrade.market.Facts."""
+        return ()
+
     def pool_series(self, pool_id, name):
         """See yieldtrade.market.Facts."""
         return self.prices.get(name) or series(name, 0, [])
@@ -144,6 +150,10 @@ class Facts:
     def lending(self, venue_id, asset):
         """See yieldtrade.market.Facts."""
         return self.rates.get((venue_id, asset))
+
+    def amm_state(self, contract_id):
+        """See yieldtrade.market.Facts."""
+        return self.states.get(contract_id)
 
     def borrow_history(self, venue_id, asset):
         """See yieldtrade.market.Facts."""
@@ -247,6 +257,17 @@ class World:
                 source="by hand",
             )
         )
+
+    def pool_of(self, contract_id, kind, state, *, age_days=0.01):
+        """Store the state of a contract's pool."""
+        self.facts.states[contract_id] = AmmState(
+            contract_id=contract_id,
+            at=AS_OF - timedelta(days=age_days),
+            kind=kind,
+            state=state,
+            source="by hand",
+        )
+        return self
 
     def price(self, name, values):
         """Store daily prices that end yesterday."""

@@ -27,6 +27,7 @@ from yieldtrade.strategies.risk import (
     first_passage,
     normal_below,
     normal_shortfall,
+    passage_odds,
     probability_of_loss,
     share_below,
     shortfall,
@@ -347,3 +348,34 @@ def test_impossible_inputs_are_refused(build):
 def test_a_scenario_holds_what_does_not_change():
     """By default nothing happens to the underlying and a PT redeems in full."""
     assert (Scenario().underlying_ratio, Scenario().redemption_factor) == (1.0, 1.0)
+
+
+def test_watched_at_moments_a_path_is_caught_only_where_it_stands_past_the_barrier():
+    """Standing on the barrier is safe at moments, past it is not; without pause both are caught."""
+    flat = Bridge(np.zeros((3, 3)), np.zeros(3))
+    start = np.array([[1.0, 1.0, 1.0], [0.0, -0.1, 3.0], [1.0, 1.0, np.inf]])
+    end, part = np.zeros(3), np.array([0.0, 0.5, 1.0])
+    seen = crossing_odds(start, part, end, flat, "discrete")
+    assert seen.tolist() == [0.0, 1.0, 0.0]
+    always = crossing_odds(start, part, end, flat)
+    assert always[:2].tolist() == [1.0, 1.0]
+    # the third never comes near: one step from 1 to 3, none towards a barrier at infinity
+    assert always[2] == pytest.approx(math.exp(-6.0), rel=1e-12)
+
+
+def test_one_barrier_for_all_paths_equals_the_same_barrier_for_each():
+    """A barrier given once and one repeated for every path give the same odds."""
+    bridge = Draws(4).bridge(500, 6, 1)
+    end, part = Draws(4).normal("exit_implied", 500) * 2.0, np.arange(7) / 6
+    start = np.linspace(2.0, 1.0, 7)
+    for how in ("discrete", "continuous"):
+        once = crossing_odds(start, part, end, bridge, how)
+        each = crossing_odds(np.repeat(start[:, None], 500, axis=1), part, end, bridge, how)
+        np.testing.assert_array_equal(once, each)
+
+
+def test_odds_of_a_bridge_between_two_distances():
+    """From 1 to 2 with a spread of 1 the barrier is touched with exp(-4); past it surely, without spread never."""
+    found = passage_odds(1.0, np.array([2.0, 0.0, -1.0]), 1.0)
+    np.testing.assert_allclose(found, [math.exp(-4.0), 1.0, 1.0], rtol=1e-12)
+    assert passage_odds(1.0, np.array([2.0, -1.0]), 0.0).tolist() == [0.0, 1.0]

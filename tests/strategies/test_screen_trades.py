@@ -312,3 +312,52 @@ def test_late_entitlement_and_missing_words_reject(world, forecaster):
     world.add("EPO-2606", clock="epoch", terms=epoch, without=["accrual_entitlement"])
     row = screen(world.view(), 1_000, forecast=forecaster(), strategies=["interest_period"]).rows[0]
     assert "`--set margin.accrual_entitlement=VALUE`" in row.reasons[0].text
+
+
+def test_a_loan_pays_the_rate_that_it_makes_itself(world, forecaster):
+    """8 million more of 400 take the lender from 75 % lent out to 77 %, and its curve from 6.67 % to 7.33 %."""
+    curve = {"borrow_curve.USDC": "0:0 0.7:0.05 0.85:0.10 1:0.5"}
+    world.add_venue("kamino", world.lender | curve)
+    world.add("PTX-2606", venue="spot", implied=0.12, days=109.5)
+    only = {"forecast": forecaster(), "strategies": ["principal_loop"], "leverage": 5.0}
+    row = screen(world.view(), 2_000_000, **only).rows[0]
+    a_second = 31_536_000
+    post, marginal = ((1 + apr / a_second) ** a_second - 1 for apr in (0.22 / 3, 0.08))
+    assert row.borrow_apy_now == 0.09
+    assert row.borrow_apy_post_trade == pytest.approx(post, rel=1e-7)
+    assert row.borrow_apy_marginal == pytest.approx(marginal, rel=1e-7)
+    assert row.scenario.borrow_apy == row.borrow_apy_post_trade
+    assert row.figures["borrow_headroom_to_kink_usd"] == pytest.approx(0.10 * 4e8)
+    assert "no_borrow_curve" not in row.flags
+    inputs = {line.name: line.value for line in row.inputs}
+    assert inputs["kamino.borrow_curve.USDC"] == curve["borrow_curve.USDC"]
+    assert inputs["borrow_apy_post_trade"] == row.borrow_apy_post_trade
+    small = screen(world.view(), 1.0, **only).rows[0]
+    assert small.borrow_apy_post_trade == pytest.approx(small.figures["borrow_apy_of_curve_now"], abs=1e-8)
+    assert small.borrow_apy_post_trade < post
+    (reason,) = screen(world.view(), 30_000_000, **only).rows[0].reasons
+    assert (reason.code, reason.number, reason.threshold) == ("size_above_capacity", 1.2e8, 1e8)
+
+
+def test_without_a_curve_the_rate_stays_what_it_is(world, forecaster):
+    """Flagged where the lender's curve is not stored; the user's own rate is taken as it is given."""
+    world.add("PTX-2606", venue="spot", implied=0.12, days=109.5)
+    only = {"forecast": forecaster(), "strategies": ["principal_loop"]}
+    row = screen(world.view(), 1_000, **only).rows[0]
+    assert (row.borrow_apy_now, row.borrow_apy_post_trade, row.borrow_apy_marginal) == (0.09, 0.09, None)
+    assert "no_borrow_curve" in row.flags
+    world.add_venue("kamino", world.lender | {"borrow_curve.USDC": "0:0 1:1"})
+    own = BorrowForecast(mean_apy=0.07, sd_apy=0.01)
+    row = screen(world.view(), 1_000, borrow=own, **only).rows[0]
+    assert (row.borrow_apy_now, row.borrow_apy_post_trade, row.scenario.borrow_apy) == (0.07, 0.07, 0.07)
+    assert "no_borrow_curve" not in row.flags
+
+
+def test_a_curve_that_is_none_stops_the_loop_and_not_the_screen(world, forecaster):
+    """It is a reason against the loop, with what a curve looks like."""
+    world.add_venue("kamino", world.lender | {"borrow_curve.USDC": "steep"})
+    world.add("PTX-2606", venue="spot", implied=0.12, days=109.5)
+    rows = by_id(screen(world.view(), 1_000, forecast=forecaster()))
+    (reason,) = rows["PTX-2606:principal_loop"].reasons
+    assert (reason.code, "borrow curve" in reason.text) == ("inconsistent_parameters", True)
+    assert rows["PTX-2606:fixed_income"].status == "accepted"

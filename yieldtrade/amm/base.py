@@ -162,6 +162,10 @@ class Amm(Protocol):
     """What every venue can be asked (amm.md 1)."""
 
     @property
+    def as_of(self) -> datetime:
+        """Moment of the state."""
+
+    @property
     def implied_yield(self) -> Amount:
         """Implied yield, effective annual."""
 
@@ -187,6 +191,9 @@ class Amm(Protocol):
 
     def size_for_budget(self, side: Side | str, st: Any, *, on_error: OnError = "raise") -> Fill:
         """Price the trade that spends (buy) or raises (sell) ``st``, fees included."""
+
+    def size_for_impact(self, side: Side | str, impact: Any) -> Fill:
+        """Price the largest trade whose price impact stays within ``impact``."""
 
     def depth(
         self, moves_bp: Sequence[float] = MOVES_BP, *, sizes: Sequence[float] = (), family: Token = "YT"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from yieldtrade.amm.admission import Asked, admit, check_on_error, size_problem, target_problem
 from yieldtrade.amm.base import MOVES_BP, Capacity, DepthRow, Fill, Side, is_pt, side_towards
-from yieldtrade.amm.fills import Leg, fill_of, merge_fills, row_of, row_out_of_reach
+from yieldtrade.amm.fills import Leg, fill_of, merge_fills, relative_cost, row_of, row_out_of_reach
 from yieldtrade.amm.solve import all_of, find_root, pick, ratio, smaller
 from yieldtrade.conventions import iso, utc
+from yieldtrade.elementwise import checked, positive, share
 from yieldtrade.errors import CapacityError, ConvergenceError, DomainError, ExpiredError
 from yieldtrade.tokens.pricing import pt_price, yt_price
 
@@ -256,6 +257,36 @@ class CurveAmm(ABC):
             self._move(up, pick(rising, lambda: target, self.implied_yield), refused),
             self._move(down, pick(rising, lambda: self.implied_yield, target), refused),
         )
+
+    def size_for_impact(self, side: Side | str, impact: Any) -> Fill:
+        """Price the largest trade whose price impact stays within a limit, the whole capacity where that does.
+
+        Parameters
+        ----------
+        side
+            ``BUY_PT``, ``SELL_PT``, ``BUY_YT`` or ``SELL_YT``.
+        impact
+            Largest price impact, fraction above 0 and below 1; a number or an array.
+
+        Raises
+        ------
+        DomainError
+            A limit outside its range.
+        ExpiredError, ConvergenceError
+            As `quote`.
+        """
+        side = Side(side)
+        self._require_live()
+        impact = checked("impact", impact, positive("impact"), share("impact"))
+        limit, spot = self._limit(side)[0] + 0.0 * impact, self._spot(pt=side.is_pt)
+
+        def excess(units: Amount) -> Amount:
+            return relative_cost(side, self._leg(side, units).gross, units, spot) - impact
+
+        within = excess(limit) <= 0
+        root = find_root(excess, 0.0 * impact, limit)
+        units = pick(within, lambda: limit, root.below)
+        return self._fill(side, _converged(units, root.converged | within, "impact", impact), False)
 
     def _move(self, side: Side, target: Amount, refused: Any) -> Fill:
         moved = target != self.implied_yield

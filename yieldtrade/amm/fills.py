@@ -57,8 +57,8 @@ def fill_of(
         "post_trade_yield": after,
         "yield_impact": after - before,
         "execution_yield": invert(average, amm.tau, on_error="nan"),
-        "price_impact": _cost(side, leg.gross, units, spot),
-        "total_cost": _cost(side, st, units, spot),
+        "price_impact": relative_cost(side, leg.gross, units, spot),
+        "total_cost": relative_cost(side, st, units, spot),
     }
     return Fill(
         side=side, **_masked(numbers, refused), route=route, amm_after=leg.after, path=path, warnings=warnings
@@ -85,7 +85,7 @@ def _merge(first: Any, chosen: Any, other: Any) -> Any:
     return replace(chosen, **changed)
 
 
-def _cost(side: Side, amount: Amount, units: Amount, spot: Amount) -> Amount:
+def relative_cost(side: Side, amount: Amount, units: Amount, spot: Amount) -> Amount:
     """Relative cost of ``amount`` against ``units`` at the spot price; 0 without size."""
     relative = pick(
         units > 0,

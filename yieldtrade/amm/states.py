@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from yieldtrade.errors import DataError
-from yieldtrade.market import epoch_clock
+from yieldtrade.market import epoch_clock, years_to_maturity
+from yieldtrade.tokens.pricing import implied_yield_from_yt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,6 +53,7 @@ class _Numbers:
 
     def __init__(self, contract: Contract, stored: AmmState) -> None:
         self.contract = contract
+        self.at = stored.at
         self.state: Mapping[str, Any] = stored.state
 
     def __getitem__(self, name: str) -> float:
@@ -103,6 +105,7 @@ def _clmm(given: _Numbers, moment: datetime) -> Amm:
     from yieldtrade.amm.clmm import ClmmAmm, LiquidityRange
 
     anchor, seconds = epoch_clock(given.contract)
+    tau = years_to_maturity(given.contract, given.at)
     return ClmmAmm(
         as_of=moment,
         maturity=given.contract.maturity,
@@ -110,13 +113,25 @@ def _clmm(given: _Numbers, moment: datetime) -> Amm:
         epoch_seconds=seconds,
         sqrt_price=given["sqrt_price"],
         ranges=tuple(
-            LiquidityRange(**item) for item in given.ranges("liquidity", "lower_sqrt", "upper_sqrt")
+            LiquidityRange(**item, **_yields(item, tau))
+            for item in given.ranges("liquidity", "lower_sqrt", "upper_sqrt")
         ),
         trading_fee=given["trading_fee"],
         lp_fee_share=given["lp_fee_share"],
         pt_management_fee=given["pt_management_fee"],
         tick_spacing=int(given["tick_spacing"]),
     )
+
+
+def _yields(item: Mapping[str, float], tau: float) -> dict[str, float]:
+    """Return the yields that the ends of a range stood for when it was stored; none for an open end."""
+    low, high = item["lower_sqrt"] ** 2, item["upper_sqrt"] ** 2
+    if not (tau > 0 and 0 < low < high < 1):
+        return {}
+    return {
+        "lower_yield": implied_yield_from_yt(low, tau),
+        "upper_yield": implied_yield_from_yt(high, tau),
+    }
 
 
 def _rate_clmm(given: _Numbers, moment: datetime) -> Amm:

@@ -189,7 +189,7 @@ def contract_outlooks(view: MarketView, report: ForecastReport) -> list[Contract
 
 
 def _store(store: Store, view: MarketView, report: ForecastReport, arguments: dict[str, Any]) -> None:
-    from yieldtrade.report.forecast_report import quantile_rows, score_rows
+    from yieldtrade.report.forecast_report import SCORE_COLUMNS, quantile_rows, score_rows
 
     try:
         with store.recording("forecast", arguments, view, report.input_hash) as run:
@@ -198,6 +198,6 @@ def _store(store: Store, view: MarketView, report: ForecastReport, arguments: di
                 ("target", "period_start", "period_end", "quantile", "pool", "value", "model_version"),
                 quantile_rows(report),
             )
-            run.rows("forecast_score", ("model", "horizon", "metric", "value", "origins"), score_rows(report))
+            run.rows("forecast_score", SCORE_COLUMNS, score_rows(report))
     except StoreError as error:
         warn(f"the forecast was not recorded: {error}")

@@ -27,31 +27,45 @@ SMALLEST_SHARE = 1e-6
 
 
 class Rate(click.ParamType[float]):
-    """An annual rate: a fraction (0.35), or a percentage with its sign (35%)."""
+    """An annual rate, or another fraction, within bounds: 0.35, or a percentage with its sign (35%)."""
 
     name = "rate"
 
+    def __init__(self, low: float = -math.inf, high: float = math.inf) -> None:
+        self.low, self.high = low, high
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Read a rate; refuse what is not a finite number or is surely a percentage."""
-        if isinstance(value, float):
-            return value
+        """Read a rate; refuse what is not a finite number, is surely a percentage, or lies out of bounds."""
+        rate = value if isinstance(value, float) else self._read(value, param, ctx)
+        if not math.isfinite(rate):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        if not self.low <= rate <= self.high:
+            self.fail(f"{value} must lie {_between(self.low, self.high)}", param, ctx)
+        return rate
+
+    def _read(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         text = str(value).strip()
         percent = text.endswith("%")
         try:
             rate = float(text.removesuffix("%").replace("_", "x"))
         except ValueError:
             self.fail(f"{value!r} is not a rate; write a fraction (0.35) or a percentage (35%)", param, ctx)
-        if not math.isfinite(rate):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
-        if percent:
+        if percent or not math.isfinite(rate):
             return rate / 100
-        if abs(rate) > LARGEST_RATE:
+        if abs(rate) > LARGEST_RATE and self.high > 1:
             self.fail(
                 f"{value} is {rate:.0%} a year; rates are fractions: {rate / 100:g}, or {rate:g}%", param, ctx
             )
-        if abs(rate) > SUSPICIOUS_RATE:
+        if SUSPICIOUS_RATE < abs(rate) <= self.high:
             click.echo(f"warning: {value} is {rate:.0%} a year; write {rate:g}% for percent", err=True)
         return rate
+
+
+def _between(low: float, high: float) -> str:
+    """Say in words which numbers are allowed."""
+    if math.isinf(high):
+        return f"at {low:g} or above"
+    return f"at {high:g} or below" if math.isinf(low) else f"between {low:g} and {high:g}"
 
 
 class Number(click.ParamType[float]):
@@ -71,7 +85,7 @@ class Number(click.ParamType[float]):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         if not self.low <= number <= self.high:
-            self.fail(f"{value} must lie between {self.low:g} and {self.high:g}", param, ctx)
+            self.fail(f"{value} must lie {_between(self.low, self.high)}", param, ctx)
         return number
 
 
@@ -113,11 +127,21 @@ class Output(NamedTuple):
     columns: str | None
     headers: bool
 
-    def write(self, records: Sequence[Any], columns: Sequence[Column], *, alone: bool = False) -> None:
-        """Write records to standard output in the form asked for; ``alone`` makes JSON an object, not a list."""
+    def write(
+        self,
+        records: Sequence[Any],
+        columns: Sequence[Column],
+        *,
+        alone: bool = False,
+        more: Sequence[Column] = (),
+    ) -> None:
+        """Write records to standard output in the form asked for.
+
+        ``alone`` makes JSON an object, not a list; ``more`` are columns shown only where ``--columns`` names them.
+        """
         from yieldtrade.report.output import chosen, render
 
-        picked = chosen(columns, self.columns)
+        picked = list(columns) if self.columns is None else chosen((*columns, *more), self.columns)
         render(
             records,
             picked,
@@ -220,6 +244,8 @@ def stated(view: MarketView, settings: Sequence[str]) -> MarketView:
         key, equals, value = setting.partition("=")
         if not (equals and key.strip() and value.strip()):
             raise click.UsageError(f"--set {setting}: write it as OWNER.NAME=VALUE")
+        if key.strip() in terms:
+            raise click.UsageError(f"--set {key.strip()} is given twice; give it once")
         terms[key.strip()] = _parameter(value.strip())
     if not terms:
         return view
@@ -237,6 +263,8 @@ def given_yields(implied: Sequence[str]) -> dict[str, float]:
         name, equals, rate = text.partition("=")
         if not (name and equals and rate):
             raise click.UsageError(f"--implied {text}: write it as CONTRACT=RATE, as JLP-08MAR26=0.19")
+        if name in given:
+            raise click.UsageError(f"--implied {name} is given twice; give it once")
         given[name] = RATE.convert(rate, None, None)
         if given[name] < 0:
             raise click.UsageError(f"--implied {text}: a negative yield would price YT below nothing")

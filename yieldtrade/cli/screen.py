@@ -2,82 +2,147 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from yieldtrade.cli.options import (
-    NUMBER,
-    RATE,
+    Number,
+    Rate,
     given_yields,
     note,
     opened,
     output_options,
     set_option,
-    stated,
     store_options,
-    told_moment,
-    warn,
 )
-from yieldtrade.errors import MissingDataError, StoreError, UnknownNameError
-from yieldtrade.market import is_expired
+from yieldtrade.cli.screening import Question, answered, recorded
+from yieldtrade.errors import UnknownNameError
+from yieldtrade.strategies.presets import PRESETS, described
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from yieldtrade.cli.options import Output
-    from yieldtrade.market import MarketView
-    from yieldtrade.store import Store
+    from yieldtrade.cli.screening import Answer
     from yieldtrade.strategies.screen import ScreenResult
 
 FOUND = 3
+# From one cent to more than there is in all markets together.
+SIZE = Number(0.01, 1e12)
+DAYS = Number(1 / 86_400, 36_500)
+LEVERAGE = Number(1, 1_000)
+PROBABILITY = Rate(0, 1)
+NOT_NEGATIVE = Rate(0)
+HURDLE = Rate(-0.999)
+EDGE = Rate(0, 100)
+SECONDS = Number(0.01, 86_400)
+WATCH_SECONDS = 2.0
+HOOK_SECONDS = 30.0
+_PRESET_HELP = "Thresholds for what of them is not given: " + "; ".join(
+    f"{name} ({described(values)})" for name, values in PRESETS.items()
+)
 
 
 @click.command(
-    epilog="Example: yieldtrade screen --as-of 2026-01-01 --implied JLP-08MAR26=0.19 "
-    "--set exponent.trading_fee=0.001 --size 10000 --rejected"
+    epilog="Examples: yieldtrade screen --as-of 2026-01-01 --implied JLP-08MAR26=0.19 "
+    "--set exponent.trading_fee=0.001 --size 10000 --rejected; "
+    "yieldtrade screen --preset conservative --watch --jsonl"
 )
 @click.option(
-    "--size", type=NUMBER, default=10_000.0, show_default=True, help="Own capital of each trade, USD."
+    "--size",
+    type=SIZE,
+    default=10_000.0,
+    show_default=True,
+    metavar="USD",
+    help="Own capital of each trade, USD.",
 )
 @click.option(
     "--strategy", "strategies", multiple=True, metavar="NAME", help="Only this strategy; may be repeated."
 )
 @click.option(
-    "--contract", "contracts", multiple=True, metavar="NAME", help="Only this contract; may be repeated."
+    "--contract",
+    "contracts",
+    multiple=True,
+    metavar="NAME",
+    help="Only this contract or pool; may be repeated.",
 )
 @click.option(
     "--implied", multiple=True, metavar="CONTRACT=RATE", help="State the implied yield of a contract."
 )
+@click.option("--horizon", type=DAYS, metavar="DAYS", help="Holding period; each strategy's own by default.")
 @click.option(
-    "--horizon", type=NUMBER, metavar="DAYS", help="Holding period; each strategy's own by default."
+    "--leverage", type=LEVERAGE, help="Leverage of levered trades; 5 or the largest allowed by default."
+)
+@click.option("--preset", metavar="NAME", help=_PRESET_HELP)
+@click.option("--max-leverage", type=LEVERAGE, help="No trade is levered beyond this.")
+@click.option(
+    "--borrow", type=NOT_NEGATIVE, help="Borrow APY of loops; the lender's last stored rate by default."
 )
 @click.option(
-    "--leverage", type=NUMBER, help="Leverage of levered trades; 5 or the largest allowed by default."
+    "--borrow-sd", type=NOT_NEGATIVE, help="Standard deviation of its mean over the holding; with --borrow."
 )
-@click.option("--max-leverage", type=NUMBER, help="No trade is levered beyond this.")
-@click.option("--borrow", type=RATE, help="Borrow APY of loops; the lender's last stored rate by default.")
+@click.option("--hurdle", type=HURDLE, help="APY to beat; the best stored USDC supply rate by default.")
+@click.option("--min-edge", type=EDGE, help="Smallest expected return over the horizon.")
+@click.option("--max-p-loss", type=PROBABILITY, help="Largest probability of loss accepted.")
+@click.option("--max-p-liquidation", type=PROBABILITY, help="Largest probability of liquidation accepted.")
+@click.option("--kappa", type=Number(0, 100), help="Weight of the expected shortfall; 0.25 by default.")
+@click.option("--max-quote-age", type=DAYS, metavar="DAYS", help="Older quotes are flagged; 1 by default.")
 @click.option(
-    "--borrow-sd", type=RATE, help="Standard deviation of its mean over the holding; with --borrow."
+    "--max-rate-age", type=DAYS, metavar="DAYS", help="Older lending rates are flagged; 1 by default."
 )
-@click.option("--hurdle", type=RATE, help="APY to beat; the best stored USDC supply rate by default.")
-@click.option("--min-edge", type=RATE, help="Smallest expected return over the horizon.")
-@click.option("--max-p-loss", type=RATE, help="Largest probability of loss accepted.")
-@click.option("--max-p-liquidation", type=RATE, help="Largest probability of liquidation accepted.")
 @click.option(
-    "--kappa", type=NUMBER, default=0.25, show_default=True, help="Weight of the expected shortfall."
+    "--max-exit-impact",
+    type=PROBABILITY,
+    help="Largest price impact of leaving early, where the pool's state is stored; 1% by default.",
 )
-@click.option("--seed", type=int, help="Seed of all random numbers.")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed of all random numbers.")
 @click.option("--rejected", is_flag=True, help="Also the rejected rows, with their reasons.")
 @click.option("--explain", metavar="ID", help="Prove one row: formulas, numbers, inputs, sources.")
+@click.option("--legs", is_flag=True, help="Every leg of every row: amount, price, fee, time.")
 @click.option("--exit-code", is_flag=True, help="Leave with 3 when a row is accepted.")
+@click.option(
+    "--since-last", is_flag=True, help="Only what changed since the last stored run of the same arguments."
+)
+@click.option(
+    "--watch",
+    type=SECONDS,
+    is_flag=False,
+    flag_value=WATCH_SECONDS,
+    metavar="[SECONDS]",
+    help="Screen again when the database changes, looked at every SECONDS (2 by default), and tell what changed.",
+)
+@click.option(
+    "--watch-count",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="End the watch after N later screens in which something changed; 0 ends it after the first screen.",
+)
+@click.option(
+    "--tolerance",
+    type=PROBABILITY,
+    help="Relative change from which a figure counts as changed; 1% by default.",
+)
+@click.option(
+    "--exec", "hook", metavar="COMMAND", help="Run this for each change, the event as JSON on its input."
+)
+@click.option(
+    "--exec-timeout",
+    "hook_timeout",
+    type=SECONDS,
+    metavar="SECONDS",
+    help="Stop a command of --exec after this; 30 by default.",
+)
 @set_option
 @store_options
 @output_options
+@click.pass_context
 def screen(
+    context: click.Context,
+    /,
     *,
     size: float,
     strategies: tuple[str, ...],
@@ -87,7 +152,14 @@ def screen(
     borrow_sd: float | None,
     rejected: bool,
     explain: str | None,
+    legs: bool,
     exit_code: bool,
+    since_last: bool,
+    watch: float | None,
+    watch_count: int | None,
+    tolerance: float | None,
+    hook: str | None,
+    hook_timeout: float | None,
     settings: tuple[str, ...],
     db: str | None,
     as_of: datetime | None,
@@ -97,69 +169,117 @@ def screen(
     """Screen every contract for trades that pay after every cost.
 
     Without --as-of the moment is the last one at which quotes are stored. A contract without a stored quote takes
-    --implied; a parameter that nobody has published takes --set.
+    --implied; a parameter that nobody has published takes --set. An option that is given wins over a preset.
+
+    With --watch or --since-last a row that is new has appeared, one that is gone has vanished, and one has changed
+    when its status, a reason, a parameter of its venues, or by more than --tolerance a figure or a break-even did;
+    rows rejected before and after are told with --rejected only.
     """
-    from yieldtrade.strategies.inputs import BorrowForecast
-    from yieldtrade.strategies.screen import screen as run_screen
+    from yieldtrade.cli import watch as watching
 
-    given = given_yields(implied)
-    renamed = {"horizon": "horizon_days", "seed": "random_seed"}
-    asked = {renamed.get(name, name): value for name, value in limits.items() if value is not None}
-    if (borrow is None) != (borrow_sd is None):
-        raise click.UsageError("--borrow and --borrow-sd go together: a rate and how far it may stray")
+    _check(context)
+    question = Question(
+        size=size,
+        strategies=strategies,
+        contracts=contracts,
+        implied=given_yields(implied),
+        settings=settings,
+        borrow=_pair(borrow, borrow_sd),
+        as_of=as_of,
+        asked={_PYTHON_NAMES.get(name, name): value for name, value in limits.items() if value is not None},
+    )
+    command = watching.hook_of(hook, HOOK_SECONDS if hook_timeout is None else hook_timeout)
+    telling = watching.Telling(_tolerance(tolerance), rejected, command, output)
     with opened(db) as store:
-        view = stated(_view(store, as_of, given), settings)
-        view = view.with_yields(given) if given else view
-        note(told_moment(view, as_of))
-        found = run_screen(
-            view,
-            size,
-            strategies=strategies or None,
-            contracts=contracts or None,
-            borrow=None if borrow is None else BorrowForecast(mean_apy=borrow, sd_apy=borrow_sd or 0.0),
-            **asked,
-        )
-        for line in found.notes:
-            note(line)
-        _store(
-            store,
-            view,
-            found,
-            {"size": size, "implied": given, "set": list(settings), "borrow": [borrow, borrow_sd], **asked},
-        )
+        if explain is None and not legs and watch is not None:
+            answer = watching.watch(
+                store,
+                question,
+                telling,
+                seconds=watch,
+                count=watch_count,
+                first=lambda answer: _write(answer, output, rejected=rejected),
+            )
+        elif explain is None and not legs and since_last:
+            answer = watching.since_last(store, question, telling)
+        else:
+            answer = answered(store, question)
+            recorded(store, answer)
+            _show(answer, output, explain=explain, legs=legs, rejected=rejected)
+    if exit_code and answer.found.accepted:
+        context.exit(FOUND)
+
+
+_PYTHON_NAMES = {
+    "horizon": "horizon_days",
+    "seed": "random_seed",
+    "max_quote_age": "max_quote_age_days",
+    "max_rate_age": "max_rate_age_days",
+}
+_FORMS = ("form_json", "form_jsonl", "form_csv", "form_table", "columns", "no_headers")
+# An option, and those of which it needs one; an option, and those that would count for nothing beside it.
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "watch_count": ("watch",),
+    "tolerance": ("watch", "since_last"),
+    "hook": ("watch", "since_last"),
+    "hook_timeout": ("hook",),
+}
+_APART: Mapping[str, tuple[str, ...]] = {
+    "explain": ("rejected", "legs", "since_last", "watch", *_FORMS),
+    "legs": ("since_last", "watch"),
+    "watch": ("as_of", "form_json", "form_csv", "columns", "no_headers"),
+    "since_last": ("columns",),
+}
+_WHY = {
+    ("watch", "as_of"): "a fixed moment does not change",
+    ("watch", "form_json"): "a list has no end; use --jsonl",
+}
+
+
+def _check(context: click.Context) -> None:
+    """Refuse options that contradict each other or would be ignored."""
+    names = {
+        option.name: option.opts[0] for option in context.command.params if isinstance(option, click.Option)
+    }
+    given = {
+        name for name in names if name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    values = context.params
+    for name, needed in _NEEDS.items():
+        if name in given and not any(values.get(other) for other in needed):
+            wanted = " or ".join(names[other] for other in needed)
+            raise click.UsageError(f"{names[name]} goes with {wanted}")
+    for name, others in _APART.items():
+        for other in others:
+            if name in given and other in given:
+                why = _WHY.get((name, other), f"{names[other]} would be ignored")
+                raise click.UsageError(f"{names[name]} and {names[other]} exclude each other: {why}")
+    leverage, largest = values.get("leverage"), values.get("max_leverage")
+    if leverage is not None and largest is not None and leverage > largest:
+        raise click.UsageError(f"--leverage {leverage:g} is above --max-leverage {largest:g}")
+
+
+def _pair(borrow: float | None, borrow_sd: float | None) -> tuple[float, float] | None:
+    if borrow is None and borrow_sd is None:
+        return None
+    if borrow is None or borrow_sd is None:
+        raise click.UsageError("--borrow and --borrow-sd go together: a rate and how far it may stray")
+    return borrow, borrow_sd
+
+
+def _tolerance(given: float | None) -> float:
+    from yieldtrade.report.screen_changes import TOLERANCE
+
+    return TOLERANCE if given is None else given
+
+
+def _show(answer: Answer, output: Output, *, explain: str | None, legs: bool, rejected: bool) -> None:
     if explain is not None:
-        _explain(found, explain)
+        _explain(answer.found, explain)
+    elif legs:
+        _write_legs(answer.found, output, rejected=rejected)
     else:
-        _write(found, output, rejected=rejected)
-    if exit_code and found.accepted:
-        click.get_current_context().exit(FOUND)
-
-
-def _view(store: Store, as_of: datetime | None, given: dict[str, float]) -> MarketView:
-    """Return the view of the moment asked for, else of the last one at which what is asked about is alive."""
-    if as_of is not None:
-        return store.view(as_of)
-    view = store.view()
-    named = [view.contract(name) for name in given]
-    if named and all(is_expired(contract, view.as_of) for contract in named):
-        try:
-            return store.view(need=named[0].underlying)
-        except MissingDataError:
-            return view
-    return view
-
-
-def _store(store: Store, view: MarketView, found: ScreenResult, arguments: dict[str, Any]) -> None:
-    from yieldtrade.report.screen_report import SIGNAL_COLUMNS, to_signal
-
-    rows = [to_signal(row) for row in found.rows]
-    inputs = sorted({str(line) for row in found.rows for line in row.inputs})
-    digest = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-    try:
-        with store.recording("screen", arguments, view, digest) as run:
-            run.rows("signal", SIGNAL_COLUMNS, rows)
-    except StoreError as error:
-        warn(f"the screen was not recorded: {error}")
+        _write(answer, output, rejected=rejected)
 
 
 def _explain(found: ScreenResult, row_id: str) -> None:
@@ -172,12 +292,21 @@ def _explain(found: ScreenResult, row_id: str) -> None:
         click.echo(line)
 
 
-def _write(found: ScreenResult, output: Output, *, rejected: bool) -> None:
-    from yieldtrade.report.output import Column, write_table
-    from yieldtrade.report.screen_report import REJECTED, TABLE, legend, to_record
+def _write_legs(found: ScreenResult, output: Output, *, rejected: bool) -> None:
+    from yieldtrade.report.screen_report import LEGS, leg_records
 
-    accepted = [to_record(row) for row in found.accepted]
-    others = [to_record(row) for row in found.rows if row.status == "rejected"]
+    rows = found.rows if rejected else found.accepted
+    output.write([leg for row in rows for leg in leg_records(row)], LEGS)
+    _note_rejected(found, rejected=rejected)
+
+
+def _write(answer: Answer, output: Output, *, rejected: bool) -> None:
+    from yieldtrade.report.output import Column, write_table
+    from yieldtrade.report.screen_report import FIELDS, REJECTED, TABLE, legend
+
+    found = answer.found
+    accepted = answer.records(found.accepted)
+    others = answer.records(row for row in found.rows if row.status == "rejected")
     if output.for_a_person:
         if accepted:
             write_table(
@@ -198,6 +327,13 @@ def _write(found: ScreenResult, output: Output, *, rejected: bool) -> None:
             *TABLE,
             Column("reason_list", "reasons"),
         )
-        output.write([*accepted, *(others if rejected else [])], columns)
+        shown = {column.key for column in columns}
+        more = [column for column in FIELDS if column.key not in shown]
+        output.write([*accepted, *(others if rejected else [])], columns, more=more)
+    _note_rejected(found, rejected=rejected)
+
+
+def _note_rejected(found: ScreenResult, *, rejected: bool) -> None:
+    others = len(found.rows) - len(found.accepted)
     if others and not rejected:
-        note(f"{len(others)} rows are rejected; --rejected shows them with their reasons")
+        note(f"{others} rows are rejected; --rejected shows them with their reasons")

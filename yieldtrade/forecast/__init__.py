@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.card import ApyModel, fit_apy_model
     from yieldtrade.forecast.data import PoolHistory, pool_history
     from yieldtrade.forecast.evaluate import TrackRecord, evaluate_forecasts
+    from yieldtrade.forecast.exogenous import return_columns
     from yieldtrade.forecast.fees import FeeModel, fit_fee_model
+    from yieldtrade.forecast.goal import Goal, goals
     from yieldtrade.forecast.level import level_spread_forecast
+    from yieldtrade.forecast.nowcast import NowcastRecord, evaluate_nowcast
     from yieldtrade.forecast.result import Distribution, ForecastReport, PeriodForecast, YieldForecast
     from yieldtrade.forecast.tvl import TvlModel, fit_tvl_model
     from yieldtrade.forecast.volume import VolumeModel, fit_volume_model
@@ -26,6 +29,8 @@ __all__ = [
     "Distribution",
     "FeeModel",
     "ForecastReport",
+    "Goal",
+    "NowcastRecord",
     "PeriodForecast",
     "PoolHistory",
     "TrackRecord",
@@ -33,21 +38,27 @@ __all__ = [
     "VolumeModel",
     "YieldForecast",
     "evaluate_forecasts",
+    "evaluate_nowcast",
     "fit_apy_model",
     "fit_fee_model",
     "fit_tvl_model",
     "fit_volume_model",
     "forecast_apy",
+    "goals",
     "level_spread_forecast",
     "pool_history",
+    "return_columns",
 ]
 
 _HOMES = {
     "apy": ("forecast_apy",),
     "card": ("ApyModel", "fit_apy_model"),
     "data": ("PoolHistory", "pool_history"),
+    "exogenous": ("return_columns",),
     "evaluate": ("TrackRecord", "evaluate_forecasts"),
     "fees": ("FeeModel", "fit_fee_model"),
+    "goal": ("Goal", "goals"),
+    "nowcast": ("NowcastRecord", "evaluate_nowcast"),
     "level": ("level_spread_forecast",),
     "result": ("Distribution", "ForecastReport", "PeriodForecast", "YieldForecast"),
     "tvl": ("TvlModel", "fit_tvl_model"),

@@ -18,6 +18,7 @@ from yieldtrade.forecast.data import MEASURED, SERIES, TVL, VOLUME, check_usable
 from yieldtrade.forecast.evaluate import HORIZONS, SEED, evaluate_forecasts
 from yieldtrade.forecast.fees import fit_fee_model
 from yieldtrade.forecast.notes import fee_series_text, quality_notes
+from yieldtrade.forecast.nowcast import evaluate_nowcast
 from yieldtrade.forecast.periods import DAYS, day_of, start_of
 from yieldtrade.forecast.result import (
     KNOWN,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.card import ApyModel, Card
     from yieldtrade.forecast.data import PoolHistory
     from yieldtrade.forecast.evaluate import TrackRecord
+    from yieldtrade.forecast.nowcast import NowcastRecord
     from yieldtrade.forecast.scenarios import ScenarioCell
     from yieldtrade.market import MarketView
 
@@ -192,12 +194,13 @@ class _Records(NamedTuple):
     """What the past says: of whole periods ahead, and of a running period as far observed as this one."""
 
     weekly: TrackRecord | None
-    nowcast: TrackRecord | None
+    nowcast: NowcastRecord | None
+    days_observed: int = 0
 
     def calibration(self, raw: Raw, row: int) -> Calibration | None:
         """Return the calibration of a period; past the horizon of the record its last one holds."""
-        if self.nowcast is not None and raw.observed[row]:
-            return self.nowcast.now[0]
+        if self.nowcast is not None and raw.observed[row] == self.days_observed > 0:
+            return self.nowcast.records[self.days_observed].now[0]
         if self.weekly is None:
             return None
         return self.weekly.now[min(int(raw.horizon[row]), len(self.weekly.now)) - 1]
@@ -205,9 +208,7 @@ class _Records(NamedTuple):
 
 def _records(history: PoolHistory, observed: int, seed: int) -> _Records:
     weekly = evaluate_forecasts(history, horizons=HORIZONS, seed=seed)
-    if not 0 < observed < DAYS:
-        return _Records(weekly, None)
-    return _Records(weekly, evaluate_forecasts(history, horizons=1, observed_days=observed, seed=seed))
+    return _Records(weekly, evaluate_nowcast(history, seed=seed), observed if observed < DAYS else 0)
 
 
 def _settle(raw: Raw, records: _Records, what_if: WhatIf) -> _Settled:
@@ -264,6 +265,7 @@ def _period(raw: Raw, history: PoolHistory, settled: _Settled, number: int) -> P
         volume_usd=distribution(raw.paths.volume[row]),
         fees_usd=distribution(raw.paths.fees[row]),
         tvl_usd=distribution(raw.paths.tvl[row]),
+        basis=raw.target.settled_by(number) if raw.paths.known[row] else None,
     )
 
 
@@ -299,6 +301,7 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
         log_growth=log_growth(settled.log_apr, n),
         known=known,
         past=past,
+        basis={number: basis for number in past if (basis := target.settled_by(number)) is not None},
     )
 
 
@@ -378,6 +381,9 @@ def _input_hash(history: PoolHistory, arguments: tuple[object, ...]) -> str:
         digest.update(history.values[name].tobytes())
     for name in (VOLUME, MEASURED):
         digest.update("|".join(history.quality[name]).encode())
+    # past origins saw the versions of then
+    versions = [history.stored.series[name].versions for name in SERIES]
+    digest.update(repr((history.stored.official, versions)).encode())
     for valid_from, parameters in history.pool.changes:
         dated = sorted((name, term.value) for name, term in parameters.items())
         digest.update(f"{iso(valid_from)} {dated!r}".encode())

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from yieldtrade.forecast.target import Target
 
-BASELINES = ("persistence", "mean_4", "ar1")
+PERSISTENCE, MEAN_4, AR1 = "persistence", "mean_4", "ar1"
+BASELINES = (PERSISTENCE, MEAN_4, AR1)
 MEAN_WEEKS = 4
 LEAST_PAIRS = 8
 
@@ -28,20 +29,35 @@ def baseline_points(target: Target, weeks_ahead: NDArray[np.int64]) -> dict[str,
     weeks_ahead
         Weeks from the last known period to each forecast one, shape (h,).
     """
-    known = target.level[np.isfinite(target.level)]
+    return series_points((target.level, target.computed_other), weeks_ahead)
+
+
+def series_points(
+    series: tuple[NDArray[np.float64], ...], weeks_ahead: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Forecast a weekly series of logs by each baseline.
+
+    Parameters
+    ----------
+    series
+        The series, and others that move like it, from which the AR(1) may learn its slope too; NaN where not known.
+    weeks_ahead
+        Weeks from the last known week of the first series, shape (h,).
+    """
+    known = series[0][np.isfinite(series[0])]
     flat = np.ones(len(weeks_ahead))
     return {
-        "persistence": known[-1] * flat,
-        "mean_4": known[-MEAN_WEEKS:].mean() * flat,
-        "ar1": _ar1(target, weeks_ahead),
+        PERSISTENCE: known[-1] * flat,
+        MEAN_4: known[-MEAN_WEEKS:].mean() * flat,
+        AR1: _ar1(series, weeks_ahead),
     }
 
 
-def _ar1(target: Target, weeks_ahead: NDArray[np.int64]) -> NDArray[np.float64]:
-    """AR(1): one slope over both fee bases, a mean for each; without enough pairs, persistence."""
-    pairs = [_pairs(series) for series in (target.level, target.computed_other)]
+def _ar1(series: tuple[NDArray[np.float64], ...], weeks_ahead: NDArray[np.int64]) -> NDArray[np.float64]:
+    """AR(1): one slope over all series, a mean for each; without enough pairs, persistence."""
+    pairs = [_pairs(values) for values in series]
     x, y = (np.concatenate([_centred(pair[side]) for pair in pairs]) for side in (0, 1))
-    last = float(target.level[np.isfinite(target.level)][-1])
+    last = float(series[0][np.isfinite(series[0])][-1])
     before, after = pairs[0]
     size = float((x**2).sum())
     if len(x) < LEAST_PAIRS or not len(before) or size <= len(x) * FLAT**2:

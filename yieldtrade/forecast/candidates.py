@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from yieldtrade.forecast.baselines import baseline_points
+from yieldtrade.forecast.baselines import MEAN_4, baseline_points
 from yieldtrade.forecast.card import fit_card
 from yieldtrade.forecast.data import FEES
 from yieldtrade.forecast.periods import DAYS
@@ -101,7 +101,9 @@ def raw_forecast(
     begun = observed > 0
     whole = {
         CARD: _card_centre(fit_card(history, target), drawn, share, median),
-        COMBINATION: (median + sum(baselines.values())) / (1 + len(baselines)),
+        # the one model of what fees will be and the one smooth level of what they were, equal weights; last week and
+        # AR(1) are noisier estimates of that level and only take weight from it (docs/forecast.md)
+        COMBINATION: (median + baselines[MEAN_4]) / 2.0,
     }
     return Raw(
         target=target,

@@ -8,14 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from yieldtrade.conventions import utc
 from yieldtrade.errors import DataError, DomainError, MissingDataError
 from yieldtrade.forecast.periods import day_of, start_of
+from yieldtrade.forecast.screening import (
+    CLOSE,
+    FEES,
+    GROSS,
+    MEASURED,
+    POSITION,
+    SERIES,
+    TVL,
+    VOLUME,
+    LeftOut,
+    screened,
+)
 from yieldtrade.market import Pool
+from yieldtrade.series import DailySeries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,13 +36,26 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from yieldtrade.market import MarketView, Parameter
-    from yieldtrade.series import DailySeries
+    from yieldtrade.market import MarketView, OfficialYield, Parameter
 
-VOLUME, TVL, MEASURED = "volume_usd", "tvl_usd", "underlying_apy"
-GROSS, POSITION, CLOSE = "gross_fees_usd", "position_fees_usd", "close_fees_usd"
-SERIES = (VOLUME, TVL, GROSS, POSITION, CLOSE, MEASURED)
-FEES = (GROSS, POSITION, CLOSE)
+__all__ = [
+    "CLOSE",
+    "FEES",
+    "GROSS",
+    "MEASURED",
+    "POSITION",
+    "SERIES",
+    "TVL",
+    "VOLUME",
+    "PoolHistory",
+    "Stored",
+    "check_usable",
+    "check_whole",
+    "missing_shares",
+    "pool_at",
+    "pool_history",
+]
+
 UNCERTAIN = "shifted_uncertain"
 
 LEAST_USABLE_DAYS = 60
@@ -38,6 +64,13 @@ LARGEST_MISSING_SHARE = 0.10
 LONGEST_HOLE_DAYS = 28
 _QUALITY = "U32"
 _DAY = np.timedelta64(1, "D")
+
+
+class Stored(NamedTuple):
+    """What a view held: series by name and every official figure, each with its versions."""
+
+    series: Mapping[str, DailySeries]
+    official: tuple[OfficialYield, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,10 +86,16 @@ class PoolHistory:
     days
         Every UTC day from the first figure to the last, shape (n,).
     values
-        One array of shape (n,) by series name, NaN where the day is missing; USD, the measured yield a
-        fraction.
+        One array of shape (n,) by series name, NaN where the day is missing or left out; USD, the measured
+        yield a fraction.
     quality
-        How the volume and the measured yield of a day came about, by series name; empty where missing.
+        How the figure of a day came about, by series name; empty where missing.
+    official
+        The yields the pool published, oldest first, in the version known at ``as_of``.
+    left_out
+        The figures that are stored and not used.
+    stored
+        What it was all made of.
     """
 
     pool: Pool
@@ -64,6 +103,9 @@ class PoolHistory:
     days: NDArray[np.datetime64]
     values: Mapping[str, NDArray[np.float64]]
     quality: Mapping[str, NDArray[np.str_]]
+    official: tuple[OfficialYield, ...]
+    left_out: tuple[LeftOut, ...]
+    stored: Stored
 
     def __len__(self) -> int:
         return len(self.days)
@@ -90,23 +132,37 @@ class PoolHistory:
         MarketDefinitionError
             No share is known for the first day.
         """
-        share = self.dated("fees.pool_share")
+        return self.pool_share_on(self.days)
+
+    def pool_share_on(self, days: NDArray[np.datetime64]) -> NDArray[np.float64]:
+        """Return the share of fees that went to the pool on given days, the first of which comes first.
+
+        Raises
+        ------
+        MarketDefinitionError
+            No share is known for the first of them.
+        """
+        share = self._dated_on(days, "fees.pool_share")
         if np.isnan(share[0]):
-            share[np.isnan(share)] = self.pool.terms_at(start_of(self.days[0])).number("fees.pool_share")
+            share[np.isnan(share)] = self.pool.terms_at(start_of(days[0])).number("fees.pool_share")
         return share
 
     def dated(self, name: str) -> NDArray[np.float64]:
         """Return a numeric parameter by day, NaN before it was first published."""
-        found = np.full(len(self), np.nan)
+        return self._dated_on(self.days, name)
+
+    def _dated_on(self, days: NDArray[np.datetime64], name: str) -> NDArray[np.float64]:
+        found = np.full(len(days), np.nan)
         for valid_from, parameters in self.pool.changes:
             if name in parameters:
-                found[self.days >= day_of(valid_from)] = float(parameters[name].value)
+                found[days >= day_of(valid_from)] = float(parameters[name].value)
         return found
 
     def cut(self, moment: datetime) -> PoolHistory:
         """Return the history as it stood at an earlier moment: equal to one built from a view of then.
 
-        Every figure is taken to have been available when its day was over (the TVL: when it began).
+        A figure is taken to have been known when its day was over (the TVL: when it began) unless the store says that
+        it came later; a corrected one counts as it was before the correction was known.
 
         Raises
         ------
@@ -119,9 +175,12 @@ class PoolHistory:
         if when > self.as_of:
             raise DomainError(f"moment = {when} is later than the history's as_of = {self.as_of}")
         today = day_of(when)
-        last = {name: today if name == TVL else today - _DAY for name in SERIES}
-        kept = {name: np.where(self.days <= last[name], self.values[name], np.nan) for name in SERIES}
-        return _trimmed(pool_at(self.pool, when), when, self.days, kept, self.quality)
+        series = {
+            name: _known(found, today if name == TVL else today - _DAY, when)
+            for name, found in self.stored.series.items()
+        }
+        official = tuple(found for found in self.stored.official if (found.known_at or found.at) <= when)
+        return _history(pool_at(self.pool, when), when, Stored(series, official))
 
 
 def pool_history(view: MarketView, pool_id: str = "JLP") -> PoolHistory:
@@ -134,23 +193,11 @@ def pool_history(view: MarketView, pool_id: str = "JLP") -> PoolHistory:
     MissingDataError
         Nothing is stored of it.
     DataError
-        Fees, volume, TVL or yield of a day are not positive numbers.
+        The days of a series are not in order, each once.
     """
     pool = view.pool(pool_id)
-    found = {name: view.pool_series(pool.pool_id, name) for name in SERIES}
-    for name, series in found.items():
-        _check_positive(pool.pool_id, name, series)
-    some = [series.days for series in found.values() if len(series)]
-    if not some:
-        raise _nothing(pool.pool_id, view.as_of)
-    days = np.arange(min(day[0] for day in some), max(day[-1] for day in some) + _DAY)
-    unknown, unsaid = np.full(len(days), np.nan), np.full(len(days), "", dtype=_QUALITY)
-    values = {name: _on(days, series, unknown, series.values) for name, series in found.items()}
-    quality = {
-        name: _on(days, found[name], unsaid, np.array(found[name].quality, dtype=_QUALITY))
-        for name in (VOLUME, MEASURED)
-    }
-    return _trimmed(pool, view.as_of, days, values, quality)
+    series = {name: view.pool_series(pool.pool_id, name) for name in SERIES}
+    return _history(pool, view.as_of, Stored(series, view.official_yields(pool.pool_id)))
 
 
 def check_usable(history: PoolHistory) -> None:
@@ -226,6 +273,68 @@ def _missing_share(known: NDArray[np.int64]) -> float:
     return missing / (missing + len(known)) if len(known) else 0.0
 
 
+def _known(series: DailySeries, last: np.datetime64, when: datetime) -> DailySeries:
+    """Return a series to its day ``last`` as it stood at a moment."""
+    until = int(np.searchsorted(series.days, last, side="right"))
+    days, values, quality = series.days[:until], series.values[:until], series.quality[:until]
+    if series.versions:
+        uncertain = {version.day for version in series.versions}
+        then = {
+            v.day: (v.day, v.value, v.quality)
+            for v in series.versions
+            if v.known_at <= when and v.day <= last
+        }
+        rows = [row for row in zip(days, values, quality, strict=True) if row[0] not in uncertain]
+        rows = sorted((*rows, *then.values()), key=lambda row: row[0])
+        days = np.array([row[0] for row in rows], dtype="datetime64[D]")
+        values = np.array([row[1] for row in rows], dtype=np.float64)
+        quality = tuple(row[2] for row in rows)
+    return DailySeries(
+        name=series.name,
+        unit=series.unit,
+        days=days,
+        values=values,
+        quality=quality,
+        versions=series.versions,
+    )
+
+
+def _history(pool: Pool, as_of: datetime, stored: Stored) -> PoolHistory:
+    """Lay the series out on one calendar and leave out what must not be used."""
+    for name, series in stored.series.items():
+        _check_ordered(pool.pool_id, name, series)
+    some = [series.days for series in stored.series.values() if len(series)]
+    if not some:
+        raise _nothing(pool.pool_id, as_of)
+    days = np.arange(min(day[0] for day in some), max(day[-1] for day in some) + _DAY)
+    unknown, unsaid = np.full(len(days), np.nan), np.full(len(days), "", dtype=_QUALITY)
+    read = {name: _on(days, found, unknown, found.values) for name, found in stored.series.items()}
+    words = {
+        name: _on(days, found, unsaid, np.array(found.quality, dtype=_QUALITY))
+        for name, found in stored.series.items()
+    }
+    values, left_out = screened(days, read, words)
+    known = np.flatnonzero(np.logical_or.reduce([np.isfinite(values[name]) for name in SERIES]))
+    if not len(known):
+        raise _nothing(pool.pool_id, as_of)
+    # days before the first figure and after the last are no part of it
+    span = slice(known[0], known[-1] + 1)
+    kept = {name: values[name][span] for name in SERIES}
+    return PoolHistory(
+        pool=pool,
+        as_of=as_of,
+        days=days[span],
+        values=MappingProxyType(kept),
+        quality=MappingProxyType(
+            {name: np.where(np.isfinite(kept[name]), words[name][span], "") for name in SERIES}
+        ),
+        # of several versions of a figure the last one counts
+        official=tuple({found.at: found for found in stored.official}.values()),
+        left_out=left_out,
+        stored=stored,
+    )
+
+
 def _on(days: NDArray[np.datetime64], series: DailySeries, blank: NDArray[Any], values: Any) -> NDArray[Any]:
     """Place the values of a series on the calendar, over ``blank``."""
     placed = blank.copy()
@@ -233,36 +342,7 @@ def _on(days: NDArray[np.datetime64], series: DailySeries, blank: NDArray[Any], 
     return placed
 
 
-def _trimmed(
-    pool: Pool,
-    as_of: datetime,
-    days: NDArray[np.datetime64],
-    values: Mapping[str, NDArray[np.float64]],
-    quality: Mapping[str, NDArray[np.str_]],
-) -> PoolHistory:
-    """Drop the days before the first figure and after the last."""
-    known = np.flatnonzero(np.logical_or.reduce([np.isfinite(values[name]) for name in SERIES]))
-    if not len(known):
-        raise _nothing(pool.pool_id, as_of)
-    span = slice(known[0], known[-1] + 1)
-    kept = {name: values[name][span] for name in SERIES}
-    words = {name: np.where(np.isfinite(kept[name]), words[span], "") for name, words in quality.items()}
-    return PoolHistory(
-        pool=pool,
-        as_of=as_of,
-        days=days[span],
-        values=MappingProxyType(kept),
-        quality=MappingProxyType(words),
-    )
-
-
-def _check_positive(pool_id: str, name: str, series: DailySeries) -> None:
-    bad = np.flatnonzero(~(np.isfinite(series.values) & (series.values > 0)))
-    if len(bad):
-        raise DataError(
-            f"{pool_id} {name} of {series.days[bad[0]]} = {series.values[bad[0]]!r} is not a positive number "
-            f"({len(bad)} such days): correct the row, or leave it empty if the figure is not known"
-        )
+def _check_ordered(pool_id: str, name: str, series: DailySeries) -> None:
     if len(series) > 1 and not (np.diff(series.days) > np.timedelta64(0, "D")).all():
         raise DataError(f"{pool_id} {name}: the days are not in order, each once")
 

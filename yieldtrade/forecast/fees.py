@@ -12,7 +12,7 @@ import numpy as np
 
 from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.data import VOLUME
-from yieldtrade.forecast.har import FLAT
+from yieldtrade.forecast.har import line_slope
 from yieldtrade.forecast.periods import day_of
 from yieldtrade.forecast.table import (
     BreakCheck,
@@ -93,7 +93,7 @@ class FeeModel:
     base_bps
         The schedule's base at ``as_of``, bps; None where not published.
     breaks
-        Shift of the fee rate at each known change of the fee schedule.
+        Shift of the fee rate at each known change of the fee schedule; changes that the fit cannot tell apart are one.
     basis
         ``gross`` or ``oc``, the fee series alive.
     """
@@ -131,7 +131,7 @@ def fee_line(history: PoolHistory, target: Target) -> FeeLine:
         )
     centred_x, mean_x = _within(x[rows], group[rows])
     centred_y, mean_y = _within(y[rows], group[rows])
-    slope, slope_se = _slope(centred_x, centred_y)
+    slope, slope_se = line_slope(centred_x, centred_y, HAC_LAGS)
     intercepts = mean_y - slope * mean_x
     everywhere = _current_group(group)
     return FeeLine(
@@ -149,20 +149,6 @@ def fee_line(history: PoolHistory, target: Target) -> FeeLine:
 def _logs(history: PoolHistory, target: Target) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     volume = history.values[VOLUME]
     return np.log(volume), np.log(target.fees / volume)
-
-
-def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope of deviations from regime means, and its Newey-West error: by the Frisch-Waugh theorem both equal
-    those of the regression with dummies."""  # noqa: D205, D209
-    size = float((x**2).sum())
-    if size <= len(x) * FLAT**2:
-        return 0.0, 0.0
-    slope = float((x * y).sum() / size)
-    score = x * (y - slope * x)
-    variance = float((score**2).sum())
-    for lag in range(1, min(HAC_LAGS, len(x) - 1) + 1):
-        variance += 2.0 * (1.0 - lag / (HAC_LAGS + 1)) * float((score[lag:] * score[:-lag]).sum())
-    return slope, float(np.sqrt(max(variance, 0.0)) / size)
 
 
 def _within(
@@ -260,7 +246,7 @@ def fit_fee_model(history: PoolHistory) -> FeeModel:
         median_volume_usd=levels[0],
         p95_volume_usd=levels[1],
         base_bps=None if base is None else float(base),
-        breaks=_breaks(history, rows, design),
+        breaks=_breaks(history, rows, target, line),
         basis=target.basis,
     )
 
@@ -293,24 +279,48 @@ def _durbin_watson(residuals: NDArray[np.float64]) -> float:
     return float((np.diff(residuals) ** 2).sum()) / total if total > 0 else float("nan")
 
 
-def _breaks(history: PoolHistory, rows: NDArray[np.int64], design: Design) -> tuple[BreakCheck, ...]:
-    """Add a step at each known change, one at a time, and read its size and error.
+def _breaks(
+    history: PoolHistory, rows: NDArray[np.int64], target: Target, line: FeeLine
+) -> tuple[BreakCheck, ...]:
+    """Fit a step at every change at once, beside an intercept for each basis, and read its size and error.
 
-    Where a regime dummy already stands for the step, the dummies make way for it.
+    A step is of one change beside the others, so that no change is read off the shift of another.
     """
-    found = []
-    for day, what in regime_starts(history, CHECKED_TERMS):
-        after = (history.days[rows] >= day).astype(float)
-        if min(after.sum(), (1.0 - after).sum()) < LEAST_REGIME_DAYS:
-            continue
-        wider = _with_step(design, design.x, after)
-        if len(wider.independent()) < len(wider.names):
-            wider = _with_step(design, design.x[:, :2], after)
-        step = regression(wider, "step", HAC_LAGS)["step"]
-        found.append(BreakCheck(day=day, what=what, shift=step.estimate, std_error=step.std_error))
-    return tuple(found)
+    days = history.days[rows]
+    changes = _separable(regime_starts(history, CHECKED_TERMS), days)
+    if not changes:
+        return ()
+    other = (target.fee_basis[rows] != target.fee_basis[rows][-1]).astype(float)
+    steps = [(days >= day).astype(float) for day, _ in changes]
+    names = ("a", "b", "other basis", *(str(day) for day, _ in changes))
+    design = Design(
+        names=names, x=np.column_stack([np.ones(len(rows)), line.x[rows], other, *steps]), y=line.y[rows]
+    )
+    fit = regression(design, "log(fees/V) = a + b log V + basis + steps + e", HAC_LAGS)
+    found = ((day, what, fit[str(day)]) for day, what in changes)
+    return tuple(
+        BreakCheck(day=day, what=what, shift=step.estimate, std_error=step.std_error)
+        for day, what, step in found
+    )
 
 
-def _with_step(design: Design, columns: NDArray[np.float64], after: NDArray[np.float64]) -> Design:
-    names = (*design.names[: columns.shape[1]], "step")
-    return Design(names=names, x=np.column_stack([columns, after]), y=design.y)
+def _separable(
+    changes: list[tuple[np.datetime64, str]], days: NDArray[np.datetime64]
+) -> list[tuple[np.datetime64, str]]:
+    """Join changes that fewer than 30 days of the fit lie between, and leave out those with fewer on either side.
+
+    The volumes of March to August 2024 are of uncertain date and take no part in the fit: no day lies between the
+    fee changes of 2024-06-07 (10 to 7 bps, linear impact begins) and 2024-07-11 (7 to 6 bps), and what the record
+    shows of the two is one step.
+    """
+    joined: list[list[tuple[np.datetime64, str]]] = []
+    for day, what in changes:
+        if joined and ((days >= joined[-1][0][0]) & (days < day)).sum() < LEAST_REGIME_DAYS:
+            joined[-1].append((day, what))
+        elif (days < day).sum() >= LEAST_REGIME_DAYS:
+            joined.append([(day, what)])
+    return [
+        (group[0][0], "; ".join(what if len(group) == 1 else f"{day}: {what}" for day, what in group))
+        for group in joined
+        if (days >= group[0][0]).sum() >= LEAST_REGIME_DAYS
+    ]

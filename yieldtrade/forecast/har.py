@@ -90,6 +90,33 @@ def step(har: Har, day: Any, week: Any, month: Any) -> Any:
     return w1 * day + w7 / LAGS[1] * week + level * month + REVERSION * har.mean
 
 
+def run_har(
+    har: Har, past: NDArray[np.float64], shocks: NDArray[np.float64], known: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Run the autoregression forward from the values in ``past``; known days replace simulated ones."""
+    days, paths = shocks.shape
+    fixed = np.logical_and.reduce(np.isfinite(known), axis=1)
+    z = np.empty((ANCHOR + days, paths))
+    z[:ANCHOR] = past[:, None]
+    week, month = (z[ANCHOR - lag : ANCHOR].sum(axis=0) for lag in LAGS[1:])
+    for day in range(days):
+        now = ANCHOR + day
+        z[now] = known[day] if fixed[day] else step(har, z[now - 1], week, month) + shocks[day]
+        week += z[now] - z[now - LAGS[1]]
+        month += z[now] - z[now - LAGS[2]]
+    return z[ANCHOR:]
+
+
+def window(values: NDArray[np.float64], start: int) -> NDArray[np.float64]:
+    """Return the last 28 values before ``start``; a missing one takes the mean of those known: a state, not data."""
+    last = np.full(ANCHOR, np.nan)
+    until = min(max(start, 0), len(values))
+    have = values[max(0, until - ANCHOR) : until]
+    last[ANCHOR - len(have) :] = have
+    known = np.isfinite(last)
+    return np.where(known, last, last[known].mean() if known.any() else 0.0)
+
+
 def trailing_mean(values: NDArray[np.float64], width: int, least: float) -> NDArray[np.float64]:
     """Return the mean of the ``width`` days before each day, NaN where fewer than ``least`` are known."""
     known = np.isfinite(values)
@@ -126,6 +153,22 @@ def least_squares(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.
     weights = np.zeros(x.shape[1])
     weights[varies] = solved / spread[varies]
     return weights
+
+
+def line_slope(x: NDArray[np.float64], y: NDArray[np.float64], lags: int) -> tuple[float, float]:
+    """Slope of deviations from group means, and its Newey-West error.
+
+    By the theorem of Frisch and Waugh both equal those of the regression with a dummy for each group.
+    """
+    size = float((x**2).sum())
+    if size <= len(x) * FLAT**2:
+        return 0.0, 0.0
+    slope = float((x * y).sum() / size)
+    score = x * (y - slope * x)
+    variance = float((score**2).sum())
+    for lag in range(1, min(lags, len(x) - 1) + 1):
+        variance += 2.0 * (1.0 - lag / (lags + 1)) * float((score[lag:] * score[:-lag]).sum())
+    return slope, float(np.sqrt(max(variance, 0.0)) / size)
 
 
 def dot(x: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from yieldtrade.forecast.data import FEES, MEASURED, TVL, UNCERTAIN, VOLUME, missing_shares
 from yieldtrade.forecast.periods import day_of
+from yieldtrade.forecast.target import LARGEST_DISAGREEMENT
 
 if TYPE_CHECKING:
     from yieldtrade.forecast.data import PoolHistory
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Fees over volume outside this band of the schedule's base look wrong.
 BAND = (0.5, 3.0)
 _STALE_DAYS = 7
+_NAMED_DAYS = 3
 _BPS = 1e4
 
 
@@ -35,8 +37,10 @@ def quality_notes(history: PoolHistory, target: Target, what_if: WhatIf) -> tupl
     """Say what a reader must know of the data and the assumptions behind a forecast."""
     notes = [
         *_definition_notes(target),
+        *_official_notes(target),
         *_volume_notes(history),
         *_missing_notes(history),
+        *_left_out_notes(history),
         *_age_notes(history),
         *_band_notes(history, target),
         *_assumption_notes(what_if),
@@ -45,6 +49,10 @@ def quality_notes(history: PoolHistory, target: Target, what_if: WhatIf) -> tupl
 
 
 def _definition_notes(target: Target) -> list[str]:
+    if target.ratio is None and target.definition == "official":
+        return [
+            "no period has both a published or measured yield and a computed one: they may differ by a level"
+        ]
     if target.ratio is None:
         kind = (
             "all fees"
@@ -52,10 +60,49 @@ def _definition_notes(target: Target) -> list[str]:
             else "fees of opens and closes only, so the yield is understated"
         )
         return [f"no yield measured on chain is known: the APY is computed from {kind}"]
+    known = "settled" if target.definition == "official" else "measured"
     return [
-        f"measured over computed yield: level {np.exp(target.ratio.level):.3f} from {target.ratio.weeks} weeks; it "
+        f"{known} over computed yield: level {np.exp(target.ratio.level):.3f} from {target.ratio.weeks} weeks; it "
         "holds the borrow, swap and liquidation fees missing from the series and any bias of the TVL"
     ]
+
+
+def _official_notes(target: Target) -> list[str]:
+    """Say what settled the known periods, and where the official and the measured figure disagree."""
+    if not np.isfinite(target.official).any() and not target.misaligned:
+        return []
+    numbers = range(target.first, target.first + len(target.share))
+    by_source: dict[str, list[int]] = {}
+    for number in numbers:
+        source = target.settled_by(number)
+        if source is not None:
+            by_source.setdefault(source, []).append(number)
+    spans = (
+        f"{source} {len(found)} ({target.calendar.first_day(found[0])} to {target.calendar.first_day(found[-1])})"
+        for source, found in by_source.items()
+    )
+    notes = ["yield of the known periods, by first day: " + ", ".join(spans)]
+    official, measured = target.apy(target.official), target.apy(target.measured)
+    both = np.flatnonzero(np.isfinite(official) & np.isfinite(measured))
+    apart = [
+        row for row in both if abs(np.log(official[row] / measured[row])) > np.log1p(LARGEST_DISAGREEMENT)
+    ]
+    if len(both):
+        level = float(np.exp(np.median(np.log(official[both] / measured[both]))))
+        notes.append(
+            f"official over measured APY: {level:.3f} at the median of {len(both)} periods with both"
+        )
+    notes.extend(
+        f"official and measured APY of the period from {target.calendar.first_day(target.first + int(row))} differ by "
+        f"more than {LARGEST_DISAGREEMENT:.0%}: {official[row]:.2%} official, {measured[row]:.2%} measured; the "
+        "official one counts"
+        for row in apart
+    )
+    if target.misaligned:
+        notes.append(
+            f"{target.misaligned} official figures cover no week of the calendar in force and are not used"
+        )
+    return notes
 
 
 def _volume_notes(history: PoolHistory) -> list[str]:
@@ -67,6 +114,17 @@ def _volume_notes(history: PoolHistory) -> list[str]:
     flat = int((history.quality[MEASURED] == "flat").sum())
     if flat:
         notes.append(f"{flat} measured yields repeat the day before and may be carried forward")
+    return notes
+
+
+def _left_out_notes(history: PoolHistory) -> list[str]:
+    """Name the figures that are stored and not used; of many alike the last ones."""
+    notes = []
+    for series, reason in dict.fromkeys((item.series, item.reason) for item in history.left_out):
+        days = [item for item in history.left_out if (item.series, item.reason) == (series, reason)]
+        named = ", ".join(f"{item.day} = {item.value:g}" for item in days[-_NAMED_DAYS:])
+        many = f"{len(days)} days, the last ones " if len(days) > _NAMED_DAYS else ""
+        notes.append(f"left out, {reason}: {series} of {many}{named}")
     return notes
 
 

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.card import ApyModel, Card
     from yieldtrade.forecast.evaluate import TrackRecord
     from yieldtrade.forecast.fees import FeeModel
+    from yieldtrade.forecast.nowcast import NowcastRecord
     from yieldtrade.forecast.periods import Calendar
     from yieldtrade.forecast.scenarios import BreakEven, ScenarioCell
+    from yieldtrade.forecast.target import SettledBy
     from yieldtrade.forecast.tvl import TvlModel
     from yieldtrade.forecast.volume import VolumeModel
     from yieldtrade.market import Contract
 
-MODEL_VERSION = "jlp-1"
+MODEL_VERSION = "jlp-2"
 # What a period is centred on whose yield is known.
 KNOWN = "known"
 # The level under which a mean stands among quantiles.
@@ -121,6 +123,9 @@ class PeriodForecast:
         Sums over the period, USD; the fees are those of ``ForecastReport.fee_series``.
     tvl_usd
         Mean over the period, USD.
+    basis
+        Where the APY of a period that is known comes from: ``official``, ``measured`` or ``computed``; None where it
+        is forecast.
     """
 
     start: datetime
@@ -134,6 +139,7 @@ class PeriodForecast:
     volume_usd: Distribution
     fees_usd: Distribution
     tvl_usd: Distribution
+    basis: SettledBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -199,6 +205,8 @@ class Worlds:
         Part of each simulated period that is already known, shape (periods,).
     past
         ``log(1 + APY)`` of earlier periods by number, where known.
+    basis
+        Where each of those comes from: ``official``, ``measured`` or ``computed``.
     """
 
     calendar: Calendar
@@ -206,6 +214,7 @@ class Worlds:
     log_growth: NDArray[np.float64]
     known: NDArray[np.float64]
     past: Mapping[int, float]
+    basis: Mapping[int, SettledBy]
 
     @property
     def last(self) -> int:
@@ -240,8 +249,7 @@ class ForecastReport:
     scenario_card
         The line behind scenarios and break-evens: the card, or what fees stated by the user make of it.
     track_record, nowcast_record
-        Scores of past forecasts of whole periods, and of periods as far observed as the running one; None where
-        not asked for, the second also where no day or every day is observed.
+        Scores of past forecasts of whole periods, and of running ones by days observed; None where not asked for.
     scenarios, break_evens
         APY by TVL and volume, and the volume that an APY takes; empty with too few weeks.
     pool_share
@@ -268,7 +276,7 @@ class ForecastReport:
     apy_model: ApyModel | None
     scenario_card: Card | None
     track_record: TrackRecord | None
-    nowcast_record: TrackRecord | None
+    nowcast_record: NowcastRecord | None
     scenarios: tuple[ScenarioCell, ...]
     break_evens: tuple[BreakEven, ...]
     pool_share: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 COVERAGES = (0.50, 0.80, 0.95)
+# Standard errors by which a model must have beaten the one that stands.
+LEAST_GAIN = 2.0
 
 
 def crps(sorted_samples: NDArray[np.float64], outcome: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -61,3 +64,17 @@ def pit(sorted_samples: NDArray[np.float64], outcome: NDArray[np.float64]) -> ND
     below = (sorted_samples < outcome[..., None]).mean(axis=-1)
     equal = (sorted_samples == outcome[..., None]).mean(axis=-1)
     return np.asarray(below + 0.5 * equal)
+
+
+def standard_error(values: NDArray[np.float64], lags: int) -> float:
+    """Standard error of the mean of a series whose neighbours up to ``lags`` apart go together.
+
+    Newey-West, as in the test of Diebold and Mariano (1995) of equal forecast accuracy, with the correction of
+    Harvey, Leybourne and Newbold (1997) for few and overlapping forecasts; infinite where they are too few for it.
+    """
+    n, centred = len(values), values - values.mean()
+    variance = float((centred**2).sum())
+    for lag in range(1, min(lags, n - 1) + 1):
+        variance += 2.0 * (1.0 - lag / (lags + 1)) * float((centred[lag:] * centred[:-lag]).sum())
+    corrected = (n - 1 - 2 * lags + lags * (lags + 1) / n) / n
+    return math.sqrt(max(variance, 0.0) / corrected) / n if corrected > 0 else math.inf

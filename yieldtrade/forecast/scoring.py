@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from yieldtrade.forecast.baselines import BASELINES
-from yieldtrade.forecast.candidates import CANDIDATES, COMBINATION
-from yieldtrade.forecast.scores import COVERAGES, QUANTILES, crps, inside, pinball, pit, sorted_quantiles
+from yieldtrade.forecast.candidates import COMBINATION
+from yieldtrade.forecast.scores import (
+    COVERAGES,
+    LEAST_GAIN,
+    QUANTILES,
+    crps,
+    inside,
+    pinball,
+    pit,
+    sorted_quantiles,
+    standard_error,
+)
 from yieldtrade.forecast.target import official_apy
 
 if TYPE_CHECKING:
@@ -19,25 +29,42 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SELECTED = "selected"
+APY = "apy"
+PIT_BINS = 10
 # Past errors before a spread is taken from them, before intervals are calibrated, and how many are remembered.
 LEAST_ERRORS = 8
 LEAST_CALIBRATION = 12
 MEMORY = 52
-# Standard errors by which a candidate must have beaten the combination.
-LEAST_GAIN = 2.0
 CALIBRATED = 0.80
 # Errors and intervals smaller than this, in logs, are rounding.
 ROUNDING = 1e-9
 _ENDS = np.array([0.5 - CALIBRATED / 2, 0.5 + CALIBRATED / 2])
-_SKILLS = ("crps", "crps_apy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One figure of the record; ``horizon`` counts weeks from the last known period, ``origins`` how many."""
+    """One figure of the record.
 
+    Parameters
+    ----------
+    target
+        What was forecast: ``apy``, or a driver of it in USD.
+    model
+        Which model; ``selected`` is the one handed out.
+    horizon
+        Weeks ahead, 1 for the period that runs at the origin.
+    days_observed
+        Days of that period seen at the origin.
+    metric, value
+        The figure.
+    origins
+        How many forecasts it rests on.
+    """
+
+    target: str = APY
     model: str
     horizon: int
+    days_observed: int = 0
     metric: str
     value: float
     origins: int
@@ -53,7 +80,7 @@ class Calibration(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Forecasts:
-    """What was forecast at every origin, and what came of it; logs of APR.
+    """What was forecast at every origin, and what came of it; logs of APR, or of an amount.
 
     Parameters
     ----------
@@ -66,18 +93,42 @@ class Forecasts:
     deviations
         Of the simulation from its median, ascending, shape (o, h, paths).
     compounding
-        Compounding periods a year of the official APY.
+        Compounding periods a year of the official APY; None where the logs are of an amount.
+    target
+        What is forecast.
+    calibrated
+        Whether spreads are scaled by past errors before they are handed out.
+    days_observed
+        Days of the running period seen at each origin.
     """
 
     number: NDArray[np.int64]
     outcome: NDArray[np.float64]
     centre: Mapping[str, NDArray[np.float64]]
     deviations: NDArray[np.float64]
-    compounding: float
+    compounding: float | None
+    target: str = APY
+    calibrated: bool = True
+    days_observed: int = 0
 
-    def apy(self, log_apr: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Official APY of a log APR."""
-        return official_apy(log_apr, self.compounding)
+    @property
+    def default(self) -> str:
+        """The model that is handed out unless another has proven better."""
+        return COMBINATION if COMBINATION in self.centre else self.candidates[0]
+
+    @property
+    def unit(self) -> str:
+        """Unit of the level: the last part of the name of its score."""
+        return "apy" if self.compounding is not None else "usd"
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Models that take the spread of the simulation: all but the baselines."""
+        return tuple(name for name in self.centre if name not in BASELINES)
+
+    def level(self, logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Official APY of a log APR, or the amount of its log."""
+        return np.exp(logs) if self.compounding is None else official_apy(logs, self.compounding)
 
     def known_by(self, number: float, h: int) -> NDArray[np.int64]:
         """Return the last origins whose outcome at horizon h was known when period ``number`` began."""
@@ -90,7 +141,7 @@ class Scored:
 
     Attributes
     ----------
-    values
+    metrics
         One array of shape (o, h) by model and metric, NaN where not scored.
     chosen, scale
         The model chosen at each origin and horizon and its factor, shape (o, h).
@@ -102,23 +153,37 @@ class Scored:
         self._forecasts = forecasts
         shape = forecasts.outcome.shape
         self._known = [[forecasts.known_by(n, h) for h in range(shape[1])] for n in forecasts.number]
-        enough = np.array([[len(known) >= LEAST_ERRORS for known in row] for row in self._known])
+        enough = np.array([[len(known) >= LEAST_ERRORS for known in row] for row in self._known], dtype=bool)
         self._rows = np.flatnonzero((enough.reshape(shape) & np.isfinite(forecasts.outcome)).ravel())
-        self._surprise = {name: _surprise(forecasts, name) for name in CANDIDATES}
-        self.values = {name: self._candidate(name) for name in CANDIDATES}
-        self.values |= {name: self._baseline(name) for name in BASELINES}
+        self._surprise = {name: _surprise(forecasts, name) for name in forecasts.candidates}
+        self.metrics = {name: self._candidate(name) for name in forecasts.candidates}
+        self.metrics |= {name: self._baseline(name) for name in BASELINES}
         self.chosen, self.scale = self._choices()
-        self.values[SELECTED] = self._selected()
+        self.metrics[SELECTED] = self._selected()
         last = [forecasts.known_by(math.inf, h) for h in range(shape[1])]
         self.now = tuple(self._calibration(h, known) for h, known in enumerate(last))
 
     def figures(self) -> Iterator[Score]:
         """Yield every mean over origins, and the skills."""
-        for name, metrics in self.values.items():
+        for name, metrics in self.metrics.items():
             for h in range(self._forecasts.outcome.shape[1]):
                 for metric, values in metrics.items():
-                    yield from _means(name, h, metric, values[:, h])
+                    if metric == "pit" and name != SELECTED:
+                        continue
+                    for label, value, origins in _means(metric, values[:, h]):
+                        yield self._score(name, h, label, value, origins)
                 yield from self._skills(name, h)
+
+    def _score(self, name: str, h: int, metric: str, value: float, origins: int) -> Score:
+        return Score(
+            target=self._forecasts.target,
+            model=name,
+            horizon=h + 1,
+            days_observed=self._forecasts.days_observed,
+            metric=metric,
+            value=value,
+            origins=origins,
+        )
 
     def _candidate(self, name: str) -> dict[str, NDArray[np.float64]]:
         """Score a candidate: its centre with the spread of the simulation, calibrated by its own past errors."""
@@ -127,7 +192,7 @@ class Scored:
         scale = np.ones(shape)
         for place, row in enumerate(self._known):
             for h, known in enumerate(row):
-                scale[place, h] = conformal_scale(self._surprise[name][known, h])
+                scale[place, h] = self._factor(name, h, known)
         spread = forecasts.deviations.reshape(-1, forecasts.deviations.shape[-1])[rows]
         centre = forecasts.centre[name].ravel()[rows, None]
         outcome = forecasts.outcome.ravel()[rows]
@@ -140,7 +205,7 @@ class Scored:
         forecasts = self._forecasts
         shape = forecasts.outcome.shape
         error = forecasts.outcome - forecasts.centre[name]
-        found = {metric: np.full(shape, np.nan) for metric in self.values[COMBINATION]}
+        found = {metric: np.full(shape, np.nan) for metric in self.metrics[forecasts.default]}
         known = [self._known[row // shape[1]][row % shape[1]] for row in self._rows]
         counts = np.array([len(item) for item in known], dtype=np.int64)
         for count in np.unique(counts):
@@ -157,7 +222,7 @@ class Scored:
 
     def _choices(self) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
         shape = self._forecasts.outcome.shape
-        chosen, scale = np.full(shape, COMBINATION, dtype="U16"), np.ones(shape)
+        chosen, scale = np.full(shape, self._forecasts.default, dtype="U16"), np.ones(shape)
         for place, row in enumerate(self._known):
             for h, known in enumerate(row):
                 chosen[place, h], scale[place, h], _ = self._calibration(h, known)
@@ -166,43 +231,43 @@ class Scored:
     def _calibration(self, h: int, known: NDArray[np.int64]) -> Calibration:
         """Choose a model, and the factor that would have covered 80 % of its errors."""
         model = self._best(h, known)
-        return Calibration(model, conformal_scale(self._surprise[model][known, h]), len(known))
+        return Calibration(model, self._factor(model, h, known), len(known))
+
+    def _factor(self, name: str, h: int, known: NDArray[np.int64]) -> float:
+        return conformal_scale(self._surprise[name][known, h]) if self._forecasts.calibrated else 1.0
 
     def _best(self, h: int, known: NDArray[np.int64]) -> str:
-        """Return the combination, or the candidate that beat it in the past by two standard errors or more."""
-        gain = {name: self._gain(name, h, known) for name in CANDIDATES if name != COMBINATION}
-        best = max(gain, key=gain.__getitem__)
-        return best if gain[best] > LEAST_GAIN else COMBINATION
+        """Return the default, or the candidate that beat it in the past by two standard errors or more."""
+        default = self._forecasts.default
+        gain = {name: self._gain(name, h, known) for name in self._forecasts.candidates if name != default}
+        best = max(gain, key=gain.__getitem__, default=default)
+        return best if gain.get(best, 0.0) > LEAST_GAIN else default
 
     def _gain(self, name: str, h: int, known: NDArray[np.int64]) -> float:
-        """Return how far a candidate's past score lies below the combination's, in standard errors."""
-        ours, theirs = (self.values[model]["crps"][known, h] for model in (COMBINATION, name))
+        """Return how far a candidate's past score lies below the default's, in standard errors."""
+        ours, theirs = (self.metrics[model]["crps"][known, h] for model in (self._forecasts.default, name))
         better = (ours - theirs)[np.isfinite(ours)]
-        spread = float(better.std()) if len(better) >= LEAST_ERRORS else 0.0
-        return float(better.mean()) / spread * math.sqrt(len(better)) if spread > ROUNDING else 0.0
+        # forecasts h weeks ahead made in neighbouring weeks share weeks, so their errors go together
+        error = standard_error(better, h) if len(better) >= LEAST_ERRORS else 0.0
+        return float(better.mean()) / error if error > ROUNDING else 0.0
 
     def _selected(self) -> dict[str, NDArray[np.float64]]:
         found = {}
-        for metric, values in self.values[COMBINATION].items():
+        for metric, values in self.metrics[self._forecasts.default].items():
             picked = values.copy()
-            for name in CANDIDATES:
-                picked = np.where(self.chosen == name, self.values[name][metric], picked)
+            for name in self._forecasts.candidates:
+                picked = np.where(self.chosen == name, self.metrics[name][metric], picked)
             found[metric] = picked
         return found
 
     def _skills(self, name: str, h: int) -> Iterator[Score]:
         for other in BASELINES:
-            for metric in _SKILLS:
-                own, reference = (self.values[model][metric][:, h] for model in (name, other))
+            for metric in ("crps", f"crps_{self._forecasts.unit}"):
+                own, reference = (self.metrics[model][metric][:, h] for model in (name, other))
                 scored = np.isfinite(own)
                 if other != name and np.any(scored) and reference[scored].mean() > ROUNDING:
-                    yield Score(
-                        model=name,
-                        horizon=h + 1,
-                        metric=f"skill_{metric}_vs_{other}",
-                        value=1.0 - float(own[scored].mean() / reference[scored].mean()),
-                        origins=int(scored.sum()),
-                    )
+                    skill = 1.0 - float(own[scored].mean() / reference[scored].mean())
+                    yield self._score(name, h, f"skill_{metric}_vs_{other}", skill, int(scored.sum()))
 
 
 def conformal_scale(surprise: NDArray[np.float64]) -> float:
@@ -234,14 +299,15 @@ def _metrics(
     outcome: NDArray[np.float64],
 ) -> dict[str, NDArray[np.float64]]:
     """Score forecasts given as ascending samples of log APR, one a row."""
-    apy, came = forecasts.apy(samples), forecasts.apy(outcome)
-    log_apy, log_came = np.log(apy), np.log(came)
+    level, came = forecasts.level(samples), forecasts.level(outcome)
+    log_level, log_came = np.log(level), np.log(came)
     found = {
-        "crps": crps(log_apy, log_came),
-        "crps_apy": crps(apy, came),
-        "pinball": pinball(np.log(sorted_quantiles(apy, np.array(QUANTILES))), log_came),
-        "error_log": np.abs(log_came - np.log(forecasts.apy(centre))),
-        "pit": pit(apy, came),
+        "crps": crps(log_level, log_came),
+        f"crps_{forecasts.unit}": crps(level, came),
+        "pinball": pinball(np.log(sorted_quantiles(level, np.array(QUANTILES))), log_came),
+        "error_log": np.abs(log_came - np.log(forecasts.level(centre))),
+        "pit": pit(level, came),
+        "width_80": np.ptp(sorted_quantiles(samples, _ENDS), axis=-1),
     }
     for coverage in COVERAGES:
         found[f"coverage_{coverage:.0%}"[:-1]] = inside(samples, outcome, coverage)
@@ -257,12 +323,16 @@ def _placed(
     return placed
 
 
-def _means(name: str, h: int, metric: str, values: NDArray[np.float64]) -> Iterator[Score]:
+def _means(metric: str, values: NDArray[np.float64]) -> Iterator[tuple[str, float, int]]:
+    """Yield what is kept of a metric over origins: its mean, of errors the median too, of transforms the counts."""
     known = values[np.isfinite(values)]
-    if not len(known) or metric == "pit":
+    if not len(known):
         return
     named = {metric: float(known.mean())}
     if metric == "error_log":
         named = {"mae_log": float(known.mean()), "median_ae_log": float(np.median(known))}
+    if metric == "pit":
+        counts = np.histogram(known, bins=PIT_BINS, range=(0.0, 1.0))[0]
+        named = {f"pit_bin_{place:02d}": float(count) for place, count in enumerate(counts, start=1)}
     for label, value in named.items():
-        yield Score(model=name, horizon=h + 1, metric=label, value=value, origins=len(known))
+        yield label, value, len(known)

@@ -15,7 +15,7 @@ from yieldtrade.conventions import DAYS_PER_YEAR
 from yieldtrade.forecast.blocks import Blocks
 from yieldtrade.forecast.data import CLOSE, FEES, POSITION, TVL, VOLUME
 from yieldtrade.forecast.fees import fee_line
-from yieldtrade.forecast.har import ANCHOR, LAGS, fit_har, step
+from yieldtrade.forecast.har import ANCHOR, fit_har, run_har, window
 from yieldtrade.forecast.periods import DAYS
 from yieldtrade.forecast.ratio import GAIN
 from yieldtrade.forecast.tvl import fit_tvl_model
@@ -102,7 +102,7 @@ def fit_models(history: PoolHistory, target: Target) -> Models:
         volume=volume_har(history),
         fees=line,
         rate=fit_har(line.residuals, history.by_day()),
-        tvl=fit_tvl_model(history),
+        tvl=fit_tvl_model(history, target),
     )
 
 
@@ -151,7 +151,7 @@ def simulate(
     seen = _Seen(history, target, days)
     volume = _volume_paths(history, models, shocks.volume, seen, what_if)
     fees = _fee_paths(models, rng, shocks.rate, volume, seen, what_if)
-    tvl = _tvl_paths(history, models, shocks.tvl, days, seen, what_if)
+    tvl = _tvl_paths(history, models, rng, shocks.tvl, days, seen, what_if)
     share = _share_ahead(history, days, what_if)
     weekly = _Weekly(len(periods), paths)
     flow = weekly.total(share[:, None] * fees)
@@ -195,38 +195,11 @@ class _Weekly:
         return np.asarray(daily.reshape(self._shape).sum(axis=1))
 
 
-def _run_har(
-    har: Har, past: NDArray[np.float64], shocks: NDArray[np.float64], known: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Run the autoregression forward from the values in ``past``; known days replace simulated ones."""
-    days, paths = shocks.shape
-    fixed = np.logical_and.reduce(np.isfinite(known), axis=1)
-    z = np.empty((ANCHOR + days, paths))
-    z[:ANCHOR] = past[:, None]
-    week, month = (z[ANCHOR - lag : ANCHOR].sum(axis=0) for lag in LAGS[1:])
-    for day in range(days):
-        now = ANCHOR + day
-        z[now] = known[day] if fixed[day] else step(har, z[now - 1], week, month) + shocks[day]
-        week += z[now] - z[now - LAGS[1]]
-        month += z[now] - z[now - LAGS[2]]
-    return z[ANCHOR:]
-
-
-def _past(values: NDArray[np.float64], start: int) -> NDArray[np.float64]:
-    """Return the last 28 values before ``start``; a missing one takes the mean of those known: a state, not data."""
-    window = np.full(ANCHOR, np.nan)
-    until = min(max(start, 0), len(values))
-    have = values[max(0, until - ANCHOR) : until]
-    window[ANCHOR - len(have) :] = have
-    known = np.isfinite(window)
-    return np.where(known, window, window[known].mean() if known.any() else 0.0)
-
-
 def _volume_paths(
     history: PoolHistory, models: Models, shocks: NDArray[np.float64], seen: _Seen, what_if: WhatIf
 ) -> NDArray[np.float64]:
-    past = _past(np.log(history.values[VOLUME]), seen.start)
-    log_volume = _run_har(models.volume, past, shocks, np.log(seen.volume)[:, None])
+    past = window(np.log(history.values[VOLUME]), seen.start)
+    log_volume = run_har(models.volume, past, shocks, np.log(seen.volume)[:, None])
     return _assumed(_with_known(np.exp(log_volume), seen.volume), seen.volume, what_if.volume_usd)
 
 
@@ -243,13 +216,13 @@ def _fee_paths(
     The slope turns about the mean log volume of the last four weeks, where the level is known.
     """
     line = models.fees
-    past = _past(line.residuals, seen.start)
-    pivot = _past(line.x, seen.start).mean()
+    past = window(line.residuals, seen.start)
+    pivot = window(line.x, seen.start).mean()
     log_volume = np.log(volume)
     slope_error = line.slope_se * rng.standard_normal(volume.shape[1])
     fitted = line.intercept + line.slope * log_volume + slope_error * (log_volume - pivot)
     known = np.log(seen.fees)[:, None] - fitted - log_volume
-    residual = _run_har(models.rate, past, shocks, known)
+    residual = run_har(models.rate, past, shocks, known)
     fees = np.exp(log_volume + fitted + residual)
     if what_if.fee_bps is not None:
         fees = volume * what_if.fee_bps / _BPS
@@ -259,19 +232,23 @@ def _fee_paths(
 def _tvl_paths(
     history: PoolHistory,
     models: Models,
+    rng: np.random.Generator,
     shocks: NDArray[np.float64],
     days: NDArray[np.datetime64],
     seen: _Seen,
     what_if: WhatIf,
 ) -> NDArray[np.float64]:
-    """TVL at the start of each day; minting stops at the cap, which never forces anyone out."""
+    """TVL at the start of each day; minting stops at the cap, which never forces anyone out.
+
+    The growth now is known only as well as the mean of the last weeks, one error a path.
+    """
     known = np.flatnonzero(np.isfinite(history.values[TVL]))[-1]
     level = float(np.log(history.values[TVL][known]))
     ahead = (days - history.days[known]).astype(np.int64)
-    drift = models.tvl.drift_path(max(int(ahead[-1]), 1))
-    steps = np.where(
-        ahead[:, None] > 0, drift[np.maximum(ahead - 1, 0)][:, None] + np.roll(shocks, 1, axis=0), 0.0
-    )
+    place = np.maximum(ahead - 1, 0)
+    drift = models.tvl.drift_path(int(place[-1]) + 1)[place][:, None]
+    error = models.tvl.drift_se * models.tvl.damping ** place[:, None] * rng.standard_normal(shocks.shape[1])
+    steps = np.where(ahead[:, None] > 0, drift + error + np.roll(shocks, 1, axis=0), 0.0)
     tvl = np.exp(level + steps.cumsum(axis=0))
     cap = what_if.cap_usd if what_if.cap_usd is not None else models.tvl.cap_usd
     if cap is not None:

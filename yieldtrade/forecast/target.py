@@ -13,6 +13,7 @@ import numpy as np
 from yieldtrade.conventions import DAYS_PER_YEAR
 from yieldtrade.errors import MissingDataError
 from yieldtrade.forecast.data import CLOSE, GROSS, MEASURED, POSITION, TVL, VOLUME
+from yieldtrade.forecast.official import Official, official_periods
 from yieldtrade.forecast.periods import DAYS, calendar, day_of
 from yieldtrade.forecast.ratio import Ratio, fit_ratio
 
@@ -23,11 +24,19 @@ if TYPE_CHECKING:
     from yieldtrade.forecast.periods import Calendar
 
 Basis: TypeAlias = Literal["gross", "oc"]
-Definition: TypeAlias = Literal["measured", "gross", "oc"]
+Definition: TypeAlias = Literal["official", "measured", "gross", "oc"]
+SettledBy: TypeAlias = Literal["official", "measured", "computed"]
 
 # Every position that is closed was opened: where the ratio is not yet known, opens are taken to pay like closes.
 SIDES_OF_A_TRADE = 2.0
 LEAST_OVERLAP_DAYS = 20
+# Official and measured APYs of one period that differ by more are told. The measured figure moves by 6 % at the median
+# (31 % on one day in twenty) when its window moves by a day, so less than this may be the hours at the edges.
+#
+# Whether the two differ by a level the bundled history cannot say: the measured yield ends on 2025-12-31 and the first
+# official figure is of the week to 2026-02-05, so they share no period. None is assumed: a period takes the official
+# figure as it is, and the ratio to the computed yield follows whichever figures settled the periods.
+LARGEST_DISAGREEMENT = 0.10
 # A period counts with this many of its seven days known.
 LEAST_FEE_DAYS = 6
 LEAST_TVL_DAYS = 5
@@ -57,7 +66,8 @@ class Target:
     first
         Number of the first period.
     definition
-        What the forecast is of: ``measured`` on chain, or computed from ``gross`` or ``oc`` fees over TVL.
+        What the forecast is of: ``official`` figures where any is known, else ``measured`` on chain, else computed
+        from ``gross`` or ``oc`` fees over TVL.
     basis
         The fee series that is alive: ``gross`` (all kinds) or ``oc`` (opens and closes).
     close_multiple
@@ -68,16 +78,20 @@ class Target:
         Which basis each day's fees are of: 1 for oc, 0 for gross, -1 for neither.
     share
         Mean pool share by period.
-    measured
-        ``log(APR/share)`` measured on chain.
+    official, measured
+        ``log(APR/share)`` published by the pool, and measured on chain.
+    settled
+        The official one where known, else the measured one.
     computed, computed_other
         ``log(APR/share)`` computed from fees over TVL: of the basis, and of the other one.
     level
-        The predictor: measured where known, else computed times the ratio known now.
+        The predictor: settled where known, else computed times the ratio known now.
     volume, tvl
         Mean daily volume and mean TVL by period, USD.
     ratio
-        Measured over computed, a slow local level; None where nothing is measured.
+        Settled over computed, a slow local level; None where no period has both.
+    misaligned
+        How many official figures cover no period of the calendar.
     """
 
     calendar: Calendar
@@ -88,21 +102,43 @@ class Target:
     fees: NDArray[np.float64]
     fee_basis: NDArray[np.int64]
     share: NDArray[np.float64]
+    official: NDArray[np.float64]
     measured: NDArray[np.float64]
+    settled: NDArray[np.float64]
     computed: NDArray[np.float64]
     computed_other: NDArray[np.float64]
     level: NDArray[np.float64]
     volume: NDArray[np.float64]
     tvl: NDArray[np.float64]
     ratio: Ratio | None
+    misaligned: int
 
     def outcome(self, number: int, definition: Definition) -> float:
         """Return ``log APR`` of a period under a definition, NaN where it is not known."""
         place = number - self.first
         if not 0 <= place < len(self.share):
             return float("nan")
-        known = {"measured": self.measured, self.basis: self.computed}.get(definition, self.computed_other)
+        if definition in ("official", "measured"):
+            known = self.settled
+        else:
+            known = self.computed if definition == self.basis else self.computed_other
         return float(known[place] + np.log(self.share[place]))
+
+    def settled_by(self, number: int) -> SettledBy | None:
+        """Say where the known yield of a period comes from, None where it is not known."""
+        place = number - self.first
+        if not 0 <= place < len(self.share):
+            return None
+        sources: tuple[tuple[SettledBy, NDArray[np.float64]], ...] = (
+            ("official", self.official),
+            ("measured", self.measured),
+            ("computed", self.level),
+        )
+        return next((name for name, known in sources if np.isfinite(known[place])), None)
+
+    def apy(self, known: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Official APY by period of one of the arrays of ``log(APR/share)``."""
+        return official_apy(known + np.log(self.share), self.calendar.compounding)
 
     def last_known(self) -> int:
         """Return the number of the last period whose yield is known.
@@ -166,29 +202,34 @@ def build_target(
     multiple = multiple or close_multiple(history)
     oc = oc_fees(history, multiple.value)
     gross = history.values[GROSS]
-    weeks = _Weeks(history, cal)
+    published = official_periods(history, cal)
+    weeks = _Weeks(history, cal, max(published.apy, default=None))
     by_basis = {"gross": weeks.computed(gross), "oc": weeks.computed(oc)}
     basis = _live_basis(gross, oc, by_basis)
     alive, other = (oc, gross) if basis == "oc" else (gross, oc)
     share, computed = weeks.share(), by_basis[basis]
-    measured = weeks.measured(history, share)
-    ratio = fit_ratio(measured - computed)
+    official, measured = weeks.official(published, share), weeks.measured(history, share)
+    settled = np.where(np.isfinite(official), official, measured)
+    ratio = fit_ratio(settled - computed)
     return Target(
         calendar=cal,
         first=weeks.first,
-        definition="measured" if ratio is not None else basis,
+        definition="official" if published.apy else "measured" if ratio is not None else basis,
         basis=basis,
         close_multiple=multiple,
         fees=np.where(np.isfinite(alive), alive, other),
         fee_basis=_fee_basis(alive, other, basis),
         share=share,
+        official=official,
         measured=measured,
+        settled=settled,
         computed=computed,
         computed_other=by_basis["gross" if basis == "oc" else "oc"],
-        level=_spliced(measured, computed, ratio),
+        level=_spliced(settled, computed, ratio, official),
         volume=weeks.mean(history.values[VOLUME], LEAST_TVL_DAYS),
         tvl=weeks.mean(history.values[TVL], LEAST_TVL_DAYS),
         ratio=ratio,
+        misaligned=published.misaligned,
     )
 
 
@@ -202,6 +243,14 @@ def definition_text(target: Target) -> str:
     """Say in words what the forecast is of."""
     fees = "gross fees" if target.basis == "gross" else "fees of opens and closes"
     n = f"{target.calendar.compounding:g}"
+    if target.definition == "official":
+        others = "where none is known, " + (
+            "as measured on chain; before that, " if target.ratio is not None else ""
+        )
+        return (
+            f"fee APY of a seven-day period as the pool published it, APR compounded {n} times; {others}from {fees} "
+            "over TVL"
+        )
     if target.definition == "measured":
         return f"fee APY of a seven-day period as measured on chain; before it was measured, from {fees} over TVL"
     return f"computed: (1 + APR/{n})^{n} - 1, APR = 365/7 x pool share x {fees} of seven days / mean TVL"
@@ -210,12 +259,17 @@ def definition_text(target: Target) -> str:
 class _Weeks:
     """The calendar's periods over a history: means over the days of each."""
 
-    def __init__(self, history: PoolHistory, cal: Calendar) -> None:
+    def __init__(self, history: PoolHistory, cal: Calendar, last: int | None = None) -> None:
         self.first = cal.number(history.days[0])
-        self._count = cal.number(history.days[-1]) - self.first + 1
+        ends = cal.number(history.days[-1])
+        self._count = (ends if last is None else max(ends, last)) - self.first + 1
         self._before = int((history.days[0] - cal.first_day(self.first)).astype(np.int64))
         self._compounding = cal.compounding
         self._daily_share = history.pool_share()
+        # a published figure may come after the last day of the history
+        self._shares = self._daily_share
+        if last is not None and last > ends:
+            self._shares = history.pool_share_on(np.arange(history.days[0], cal.first_day(last + 1)))
         self._tvl = history.values[TVL]
         self._over = np.arange(self._count) + self.first < cal.number(day_of(history.as_of))
 
@@ -234,7 +288,7 @@ class _Weeks:
         return np.where(count >= least, total / np.maximum(count, 1), np.nan)
 
     def share(self) -> NDArray[np.float64]:
-        return self.mean(self._daily_share, 1)
+        return self.mean(self._shares, 1)
 
     def computed(self, fees: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``log(APR/share)`` of the periods that are over."""
@@ -244,7 +298,16 @@ class _Weeks:
 
     def measured(self, history: PoolHistory, share: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the trailing figure dated the last day of each period, as ``log(APR/share)``."""
-        apy = self.grid(history.values[MEASURED])[:, -1]
+        return self._log_rate(self.grid(history.values[MEASURED])[:, -1], share)
+
+    def official(self, published: Official, share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the published figure of each period, as ``log(APR/share)``."""
+        apy = np.full(self._count, np.nan)
+        for number, figure in published.apy.items():
+            apy[number - self.first] = figure
+        return self._log_rate(apy, share)
+
+    def _log_rate(self, apy: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
         n = self._compounding
         return np.asarray(np.log(n * np.expm1(np.log1p(apy) / n) / share))
 
@@ -271,8 +334,11 @@ def _fee_basis(alive: NDArray[np.float64], other: NDArray[np.float64], basis: Ba
 
 
 def _spliced(
-    measured: NDArray[np.float64], computed: NDArray[np.float64], ratio: Ratio | None
+    settled: NDArray[np.float64],
+    computed: NDArray[np.float64],
+    ratio: Ratio | None,
+    official: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     if ratio is None:
-        return computed
-    return np.where(np.isfinite(measured), measured, computed + ratio.level)
+        return np.where(np.isfinite(official), official, computed)
+    return np.where(np.isfinite(settled), settled, computed + ratio.level)

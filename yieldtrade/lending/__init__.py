@@ -1,1 +1,1 @@
-"""Lending against yield tokens: what a PT is worth to a lender, and how far it can be levered."""
+"""Lending: borrow curves and own impact, accounts and their gates, leverage, PT and JLP as collateral, liquidation."""

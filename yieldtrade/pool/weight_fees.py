@@ -227,6 +227,48 @@ def pool_fee_bps(
     )
 
 
+def pool_fee_jump(
+    pool: PoolState,
+    asset: str,
+    fee: WeightFee,
+    params: PoolParameters,
+    *,
+    inflow: bool,
+    aum_growth: float = 0.0,
+) -> Any:
+    """Return the size at which the fee by weight jumps from its rebate to the tax, USD (pool.md 5).
+
+    A trade towards the target overshoots to the mirrored distance at ``m*x = 2*|t - v|``.
+
+    Parameters
+    ----------
+    pool, asset, fee, params, inflow
+        See :func:`pool_fee_bps`.
+    aum_growth
+        USD by which the AUM that sets the target has grown for each USD of an outflow, such as by a deposit
+        whose shares are burnt; 0 or more.
+
+    Returns
+    -------
+    float or numpy.ndarray
+        Infinite where the trade leads away from the target from the start.
+
+    Raises
+    ------
+    DomainError
+        A growth below 0, or one with an inflow.
+    MarketDefinitionError
+        The target weight is not known.
+    """
+    growth = checked("aum_growth", aum_growth, not_negative("aum_growth"))
+    if inflow and aum_growth:
+        raise DomainError("aum_growth: only an outflow's target is taken to move with its size")
+    weight = known_target_weight(pool, asset, params)
+    distance = _direction(inflow) * (aum(pool) * weight - pool_amount_usd(pool.custody(asset)))
+    size = ratio(namespace(distance), 2.0 * distance, fee.multiplier + 2.0 * weight * growth, at_zero=inf)
+    return where(namespace(size), distance > 0, size, inf)
+
+
 def fee_fraction(fee_bps: Any) -> Any:
     """Return a fee as a fraction, once it is one: below the whole size.
 

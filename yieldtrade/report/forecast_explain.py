@@ -21,8 +21,8 @@ CHAIN = (
     "log A_t        log A_(t-1) + drift x damping^t + shock, A <= AUM limit",
     "APR            365/7 x sum of share x f_t / mean of A_t x ratio of measured to computed yield",
     "APY            (1 + APR/n)^n - 1",
-    "centre         structural: median of the simulation; combination: mean of log APR of structural, persistence, "
-    "mean of 4 weeks and AR(1); card: level + b log V - c log min(A, cap) + log share",
+    "centre         structural: median of the simulation; combination: mean of log APR of structural and mean of "
+    "4 weeks; card: level + b log V - c log min(A, cap) + log share",
     "paths          centre + scale x (path - median), scale from past errors; then what is assumed, path by path",
 )
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from yieldtrade.conventions import iso
 from yieldtrade.forecast.periods import DAYS, day_of
-from yieldtrade.report.output import Column, console, human, write_table
+from yieldtrade.report.forecast_record import (
+    DRIVERS,
+    NOWCAST,
+    driver_records,
+    goal_lines,
+    nowcast_records,
+    score_records,
+)
+from yieldtrade.report.output import Column, console, human, present, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +39,7 @@ RECORD_METRICS = (
     "coverage_95",
     "raw_coverage_80",
 )
+SCORE_COLUMNS = ("target", "model", "horizon", "days_observed", "metric", "value", "origins")
 RECORD_CAVEAT = (
     "Skill is 1 - CRPS/CRPS of persistence, on log APY, on APY itself, and against the mean of four weeks. Settings "
     "of the model were chosen with this same record in view and no later period was held out: expect less."
@@ -165,6 +174,10 @@ def to_record(report: ForecastReport, outlooks: Sequence[ContractOutlook]) -> di
         "fees": _fee_record(report),
         "track_record": record_rows(report),
         "track_record_caveat": RECORD_CAVEAT,
+        "scores": score_records(report),
+        "nowcast_record": nowcast_records(report),
+        "driver_record": list(driver_records(report)),
+        "goals": goal_lines(report),
         "notes": list(report.notes),
         "model_version": report.model_version,
         "seed": report.seed,
@@ -283,8 +296,9 @@ def _fee_record(report: ForecastReport) -> dict[str, Any]:
 def record_rows(report: ForecastReport) -> list[dict[str, Any]]:
     """Return the track record, one row a horizon; 0 stands for the running period with the days now seen."""
     rows = []
-    if report.nowcast_record is not None and report.running.days_observed:
-        rows.append({**_record_row(report.nowcast_record, 1), "horizon": 0})
+    nowcast, seen = report.nowcast_record, report.running.days_observed
+    if nowcast is not None and 0 < seen < len(nowcast.records):
+        rows.append({**_record_row(nowcast.records[seen], 1), "horizon": 0})
     if report.track_record is not None:
         rows.extend(_record_row(report.track_record, horizon) for horizon in _horizons(report.track_record))
     return rows
@@ -312,13 +326,13 @@ def _record_row(record: TrackRecord, horizon: int) -> dict[str, Any]:
 
 
 def score_rows(report: ForecastReport) -> list[tuple[Any, ...]]:
-    """Return every score as the store keeps it: model, horizon, metric, value, origins."""
-    if report.track_record is None:
-        return []
+    """Return every score of the past weeks, and of running ones as far seen as this one, as the store keeps it."""
+    records = [record for record in (report.track_record, report.nowcast_record) if record is not None]
     return [
-        (s.model, s.horizon, s.metric, s.value, s.origins)
-        for s in report.track_record.scores
-        if math.isfinite(s.value)
+        tuple(row[name] for name in SCORE_COLUMNS)
+        for record in records
+        for row in record.rows()
+        if math.isfinite(row["value"])
     ]
 
 
@@ -352,9 +366,10 @@ def write_report(report: ForecastReport, outlooks: Sequence[ContractOutlook], st
         )
     _write_models(report, stream)
     if report.scenarios:
+        scenarios = scenario_rows(report)
         write_table(
-            scenario_rows(report),
-            SCENARIOS,
+            scenarios,
+            present(scenarios, SCENARIOS),
             stream,
             title="Scenarios: TVL by volume, 80 % interval of a week",
         )
@@ -368,6 +383,12 @@ def write_report(report: ForecastReport, outlooks: Sequence[ContractOutlook], st
             title="Track record: weekly forecasts, each from what was known then, against persistence",
         )
         out.print(RECORD_CAVEAT, markup=False)
+        for line in goal_lines(report, missed_only=True):
+            out.print(line, markup=False)
+        title = "Nowcast: the running week by days of it seen"
+        write_table(nowcast_records(report), NOWCAST, stream, title=title)
+        title = "Record of what is behind the yield: means of a day, from the simulation, not calibrated"
+        write_table(list(driver_records(report)), DRIVERS, stream, title=title)
     out.print("Notes", style="bold")
     for line in report.notes:
         out.print(f"- {line}", markup=False)

@@ -9,6 +9,15 @@ from yieldtrade.forecast.data import CLOSE, GROSS, MEASURED, POSITION, TVL
 from yieldtrade.forecast.periods import DAYS
 from yieldtrade.market import days_between
 from yieldtrade.report.forecast_charts import fan_chart
+from yieldtrade.report.forecast_record import (
+    DRIVERS,
+    NOWCAST,
+    SCORES,
+    driver_records,
+    goal_lines,
+    nowcast_records,
+    score_records,
+)
 from yieldtrade.report.forecast_report import (
     BREAK_EVENS,
     CONTRACTS,
@@ -23,7 +32,7 @@ from yieldtrade.report.forecast_report import (
     record_rows,
     scenario_rows,
 )
-from yieldtrade.report.html import Block, Origin, Section, Text, Tile, Tiles, table
+from yieldtrade.report.html import Block, Items, Origin, Section, Text, Tile, Tiles, table
 from yieldtrade.report.output import Column, human, present
 
 if TYPE_CHECKING:
@@ -255,12 +264,24 @@ def record_section(matter: Matter) -> Section:
         text = "The forecast was asked without a track record, so nothing says here how good such forecasts were."
         return Section(key="record", title="Track record", blocks=(Text(text=text),))
     caption = "Weekly forecasts of the past, each from what was known then, against persistence"
+    origin = matter.origin(f"replay of {matter.inputs}")
     blocks: tuple[Block, ...] = (
-        table(rows, RECORD, caption=caption, origin=matter.origin(f"replay of {matter.inputs}")),
+        table(rows, RECORD, caption=caption, origin=origin),
         Text(text=RECORD_CAVEAT),
         Text(
             text="0 weeks ahead is the running period with as many days seen as now. A negative skill says that the "
             "simple forecast was better."
+        ),
+        Items(lines=tuple(goal_lines(report))),
+        table(
+            score_records(report), SCORES, caption="Scores of the chosen forecasts, log APY", origin=origin
+        ),
+        table(nowcast_records(report), NOWCAST, caption="The running week by days of it seen", origin=origin),
+        table(
+            list(driver_records(report)),
+            DRIVERS,
+            caption="What is behind the yield: means of a day, as simulated, not calibrated",
+            origin=origin,
         ),
     )
     return Section(key="record", title="Track record", blocks=blocks)

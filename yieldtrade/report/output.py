@@ -49,7 +49,7 @@ def human(value: Any, style: Style) -> str:
     if style == "moment":
         return str(value).removesuffix("T00:00:00Z").replace("T", " ").removesuffix("Z").removesuffix(":00")
     if not isinstance(value, (int, float)):
-        return str(value)
+        return _cell(value)
     if not math.isfinite(value):
         return ABSENT if math.isnan(value) else f"{value:g}"
     if style == "percent":
@@ -192,6 +192,10 @@ def _cell(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return repr(value)
+    if isinstance(value, dict) or (
+        isinstance(value, (list, tuple)) and any(isinstance(v, dict) for v in value)
+    ):
+        return json.dumps(plain(value), allow_nan=False)
     if isinstance(value, (list, tuple)):
         return "; ".join(map(str, value))
     return str(value)

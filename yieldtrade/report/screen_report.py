@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from yieldtrade.conventions import iso
 from yieldtrade.report.output import ABSENT, Column, human, plain
-from yieldtrade.strategies.row import FLAG_WORDS
+from yieldtrade.strategies.row import FLAG_WORDS, Opportunity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from yieldtrade.strategies.row import ExplainLine, InputLine, Opportunity
+    from yieldtrade.report.output import Style
+    from yieldtrade.strategies.row import ExplainLine, InputLine
 
 TABLE = (
     Column("market", "market"),
@@ -41,11 +42,32 @@ REJECTED = (
     Column("break_even", "breaks even", spare=1),
     Column("reason_short", "rejected because"),
 )
+LEGS = (
+    Column("row_id", "id"),
+    Column("status", "status"),
+    Column("strategy", "strategy", spare=2),
+    Column("side", "side", spare=2),
+    Column("venue", "venue", spare=3),
+    Column("market", "market", spare=1),
+    Column("when", "time", "moment"),
+    Column("action", "action"),
+    Column("token", "token"),
+    Column("amount", "amount", "amount"),
+    Column("price_st", "price, ST", "price"),
+    Column("value_usd", "value $", "usd"),
+    Column("fee_usd", "fee $", "usd"),
+)
 TRADES = {
     ("interest_period", "long"): "YT long",
     ("interest_period", "short"): "YT short",
     ("principal_loop", ""): "PT loop",
     ("fixed_income", ""): "PT fixed",
+    ("principal_spread", ""): "PT spread",
+    ("leveraged_yield", "long"): "YT long, levered",
+    ("leveraged_yield", "short"): "YT short, levered",
+    ("jlp_loop", "kamino"): "JLP loop, Kamino",
+    ("jlp_loop", "jupiter"): "JLP loop, Jupiter",
+    ("jlp_loop", "drift"): "JLP loop, Drift",
 }
 SIGNAL_COLUMNS = (
     "row_id",
@@ -67,6 +89,8 @@ SIGNAL_COLUMNS = (
     "explain",
 )
 NAMED = 2
+_RATE_STARTS = ("p_", "break_even_", "cost_", "borrow_apy")
+_RATE_ENDS = ("_apy", "_return", "_apy_shown", "_apy_naive", "_apy_exact", "_fee", "_ltv")
 _NOT_KNOWN = " is not known: "
 _BREAK_EVENS = (
     ("break_even_settled_apy", "APY"),
@@ -88,6 +112,27 @@ def to_record(row: Opportunity) -> dict[str, Any]:
     record["reason_short"] = _reasons(row)
     record["explain"] = [str(line) for line in row.explain]
     return record
+
+
+def style_of(name: str) -> Style:
+    """Return how a person reads a field of a row, told from the unit its name carries."""
+    last = name.rpartition(".")[2]
+    if last.endswith("_usd"):
+        return "usd"
+    if last.endswith("days") or last == "days":
+        return "days"
+    if last in ("as_of", "maturity"):
+        return "moment"
+    if last.startswith(_RATE_STARTS) or last.endswith(_RATE_ENDS):
+        return "percent"
+    return "number"
+
+
+def leg_records(row: Opportunity) -> Iterator[dict[str, Any]]:
+    """Yield every leg of a row, with what names the row, as plain values."""
+    names = ("row_id", "status", "strategy", "side", "venue", "market")
+    for leg in row.legs:
+        yield {**{name: getattr(row, name) for name in names}, **_plain(leg)}
 
 
 def to_signal(row: Opportunity) -> tuple[Any, ...]:
@@ -222,3 +267,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
+
+
+# Every field of a row, for --columns; words stand for what a table puts together from several fields.
+FIELDS = (
+    *(Column(field.name, field.name, style_of(field.name)) for field in fields(Opportunity)),
+    *(Column(name, name) for name in ("trade", "reason_short", "preset", "thresholds")),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,6 +20,7 @@ Record: TypeAlias = dict[str, Any]
 Fact: TypeAlias = tuple[str, FactRow] | ListedContract
 
 JLP = "JLP"
+TVL = "tvl_usd"
 AMM_KINDS = ("logit", "clmm", "rate_clmm")
 
 
@@ -35,6 +37,19 @@ def day_start(day: str) -> str:
 
 def _known_at(record: Record, derived: str) -> str:
     return record.get("known_at") or derived
+
+
+def check_known(record: Record) -> str | None:
+    """Say whether a row claims to have been known before what it tells of was over."""
+    known = record.get("known_at")
+    if not known:
+        return None
+    soonest = record.get("at") or record.get("published_at")
+    if soonest is None:
+        soonest = (day_start if record.get("series") == TVL else day_end)(record["date"])
+    if known < soonest:
+        return f"known_at = {known} lies before {soonest}, the soonest the figure could be known"
+    return None
 
 
 def _pool_series(record: Record, names: Iterable[str], known_at: str, quality: str) -> Iterator[Fact]:
@@ -60,7 +75,7 @@ def pool_daily_facts(record: Record) -> Iterator[Fact]:
     """Facts of a day of the pool: its TVL, its flows, its volume."""
     day = record["date"]
     # the TVL dated d is the state at the start of d; everything else is known when d is over
-    yield from _pool_series(record, ("tvl_usd",), day_start(day), "reported")
+    yield from _pool_series(record, (TVL,), day_start(day), "reported")
     yield from _pool_series(record, _FLOWS, day_end(day), "reported")
     yield from _pool_series(record, ("volume_usd",), day_end(day), record.get("volume_quality") or "reported")
 
@@ -82,7 +97,7 @@ def jlp_price_facts(record: Record) -> Iterator[Fact]:
 def pool_day_facts(record: Record) -> Iterator[Fact]:
     """Facts of one series of a pool on one day."""
     day = record["date"]
-    derived = day_start(day) if record["series"] == "tvl_usd" else day_end(day)
+    derived = day_start(day) if record["series"] == TVL else day_end(day)
     yield (
         "pool_day",
         (
@@ -267,7 +282,9 @@ def weekly_facts(record: Record) -> Iterator[Fact]:
             yield "pool_day", (JLP, f"week_{name}", record["window_end"], value, "weekly_report", known)
 
 
-_NAV_TEXT = ("date", "as_of_utc", "sol_usd", "btc_usd", "eth_usd", "official_apr", "official_apy")
+# Columns of the wide tables that are no series of the pool: prices of assets, the official yield, a count of feeds.
+NOT_SERIES = ("sol_usd", "btc_usd", "eth_usd", "official_apr", "official_apy", "n_markets")
+_NAV_TEXT = ("date", "as_of_utc", *NOT_SERIES)
 
 
 def nav_facts(record: Record) -> Iterator[Fact]:
@@ -299,6 +316,33 @@ def official_facts(record: Record) -> Iterator[Fact]:
     )
 
 
+# Published pairs agree to 4e-5 with 365 compounding periods; 52 would differ by 0.5 % at most among those seen.
+_COMPOUNDING = 365
+_WEEK_DAYS = 7
+_APY_TOLERANCE = 0.02
+
+
+def check_official(record: Record) -> str | None:
+    """Say what contradicts what in a published yield: APR and APY, or the days it covers."""
+    apr, apy = record["apr"], record["apy"]
+    expected = math.expm1(_COMPOUNDING * math.log1p(apr / _COMPOUNDING))
+    if abs(apy - expected) > _APY_TOLERANCE * expected:
+        return (
+            f"apy = {apy:g} does not follow from apr = {apr:g}, which compounds to {expected:.4g} "
+            f"(tolerance {_APY_TOLERANCE:.0%}); both are fractions, 0.35 for 35 %"
+        )
+    start, end = record.get("week_start"), record.get("week_end")
+    if start is None and end is None:
+        return None
+    if start is None or end is None:
+        return "week_start and week_end are given together or not at all"
+    if (date.fromisoformat(end) - date.fromisoformat(start)).days != _WEEK_DAYS - 1:
+        return (
+            f"week_start = {start} to week_end = {end} are not seven days; week_end is the last day it covers"
+        )
+    return None
+
+
 # the columns between its key and the moment it became known
 _CUSTODY = COLUMNS["custody_state"][3:-1]
 
@@ -312,8 +356,6 @@ def custody_facts(record: Record) -> Iterator[Fact]:
 
 def check_custody(record: Record) -> str | None:
     """Say what contradicts what in a custody."""
-    if record.get("known_at") and record["known_at"] < record["at"]:
-        return f"known_at = {record['known_at']} lies before at = {record['at']}: a state is not known before it is"
     if record.get("short_sizes_usd") and not record.get("short_avg_price"):
         return (
             f"short_sizes_usd = {record['short_sizes_usd']:g} without short_avg_price: "

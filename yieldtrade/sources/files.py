@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from yieldtrade.conventions import iso, parse_instant
 from yieldtrade.errors import DomainError, LoadError
+from yieldtrade.sources.columns import unknown_name
+from yieldtrade.sources.facts import check_known
 from yieldtrade.sources.rows import FactRow, ListedContract, ParsedFile
-from yieldtrade.sources.tables import FORMATS, LARGEST_RATE, Column, TableFormat, detect_format, format_named
+from yieldtrade.sources.tables import FORMATS, TableFormat, detect_format, format_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from yieldtrade.sources.columns import Column
     from yieldtrade.sources.facts import Record
 
 Numbered: TypeAlias = "tuple[int, Mapping[str, Any]]"
@@ -38,6 +41,7 @@ def parse_file(
     kind: Literal["bundled", "file", "web"] = "file",
     table_format: str | None = None,
     aliases: Mapping[str, str] = MappingProxyType({}),
+    pools: Collection[str] | None = None,
 ) -> ParsedFile:
     """Read and check one file.
 
@@ -55,6 +59,8 @@ def parse_file(
         Name of the table it holds; found from its header where None.
     aliases
         Contract names by another name, such as a market's address.
+    pools
+        Names of the pools there are; rows of another are refused. None takes any.
 
     Returns
     -------
@@ -68,7 +74,7 @@ def parse_file(
     """
     records, header = read_records(data, PurePath(name).suffix.lower(), name)
     known = _format_of(header, table_format, name)
-    found = _Findings(known, iso(now))
+    found = _Findings(known, iso(now), pools)
     count = 0
     for line, raw in records:
         count += 1
@@ -78,7 +84,7 @@ def parse_file(
             continue
         if known.alias is not None:
             record["contract_id"] = aliases.get(record[known.alias])
-        found.take(record, f"{name}:{line}")
+        found.take(record, name, line)
     if not count:
         raise LoadError(f"{name} has a header but no rows", [f"{name}: no rows below the header"])
     return ParsedFile(
@@ -89,6 +95,7 @@ def parse_file(
         table_format=known.name,
         records=count,
         rows=found.rows,
+        lines=found.lines,
         contracts=tuple(found.contracts.values()),
         problems=tuple(found.problems),
         warnings=(
@@ -102,9 +109,11 @@ def parse_file(
 class _Findings:
     """What one file holds so far: its facts, its problems, and the rates seen."""
 
-    def __init__(self, known: TableFormat, now: str) -> None:
+    def __init__(self, known: TableFormat, now: str, pools: Collection[str] | None) -> None:
         self.known = known
+        self._pools = pools
         self.rows: dict[str, list[FactRow]] = {}
+        self.lines: dict[str, list[int]] = {}
         self.contracts: dict[str, ListedContract] = {}
         self.problems: list[str] = []
         self.warnings: list[str] = []
@@ -121,13 +130,19 @@ class _Findings:
         first = self._seen.setdefault(key, line)
         if first != line:
             return record, [f"repeats line {first} ({', '.join(map(str, key))})"]
-        problem = self.known.check(record)
-        return record, [problem] if problem else []
+        found = (self.known.check(record), check_known(record), self._pool_problem(record))
+        return record, [problem for problem in found if problem]
 
-    def take(self, record: Record, where: str) -> None:
+    def _pool_problem(self, record: Record) -> str | None:
+        pool = record.get("pool")
+        if pool is None or self._pools is None or pool in self._pools:
+            return None
+        return unknown_name("pool", pool, self._pools)
+
+    def take(self, record: Record, name: str, line: int) -> None:
         """Keep the facts of a sound record, and what is odd about it."""
         if odd := self.known.warn(record):
-            self.warnings.append(f"{where}: {odd}")
+            self.warnings.append(f"{name}:{line}: {odd}")
         for column, values in self.rates.items():
             if record[column] is not None:
                 values.append(record[column])
@@ -136,6 +151,7 @@ class _Findings:
                 self.contracts.setdefault(fact.contract_id, fact)
             else:
                 self.rows.setdefault(fact[0], []).append(fact[1])
+                self.lines.setdefault(fact[0], []).append(line)
 
 
 def _unknown_columns(name: str, header: Sequence[str], known: TableFormat) -> Iterator[str]:
@@ -400,13 +416,9 @@ def _number(cell: Any, column: Column) -> float:
         raise ValueError("is not a number") from None
     if not math.isfinite(value):
         raise ValueError("is not a finite number")
-    if column.positive and value <= 0:
-        raise ValueError("must be above 0; leave the cell empty where the figure is not known")
-    if column.minimum is not None and value < column.minimum:
-        raise ValueError(f"is below {column.minimum:g}, the least allowed")
-    if column.maximum is not None and value > column.maximum:
-        hint = "; rates are fractions, 0.35 for 35 %" if column.maximum == LARGEST_RATE else ""
-        raise ValueError(f"is above {column.maximum:g}, the most allowed{hint}")
+    refusal = column.refusal(value)
+    if refusal is not None:
+        raise ValueError(refusal)
     return value
 
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 from yieldtrade.conventions import iso, parse_instant
 from yieldtrade.errors import DomainError
+from yieldtrade.lending.curve import parse_curve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from yieldtrade.market import Parameter, ParameterValue
 
-KINDS = ("number", "integer", "text", "boolean", "moment")
+KINDS = ("number", "integer", "text", "boolean", "moment", "curve")
 
 # Target weights must sum to 1 within this (pool.md 13).
 SUM_TOLERANCE = 1e-9
@@ -66,6 +67,8 @@ def fault(rule: ParameterRule, value: object) -> str | None:
         return _text_fault(rule, value)
     if rule.kind == "moment":
         return None if _is_moment(value) else "allowed is a time with its zone, such as 2024-09-02T00:00:00Z"
+    if rule.kind == "curve":
+        return _curve_fault(value)
     return _number_fault(rule, value)
 
 
@@ -73,6 +76,14 @@ def _text_fault(rule: ParameterRule, value: object) -> str | None:
     if rule.allowed:
         return None if value in rule.allowed else f"allowed is {' or '.join(rule.allowed)}"
     return None if isinstance(value, str) and value.strip() else "allowed is a text"
+
+
+def _curve_fault(value: object) -> str | None:
+    try:
+        parse_curve(value if isinstance(value, str) else "")
+    except DomainError as error:
+        return str(error)
+    return None
 
 
 def _is_moment(value: object) -> bool:

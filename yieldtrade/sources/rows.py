@@ -90,7 +90,8 @@ class ListedContract:
 class ParsedFile:
     """A file read and checked: rows by table, and what was odd about it.
 
-    ``problems`` are the rows that were refused (file order); ``warnings`` do not stop a load.
+    ``problems`` are the rows that were refused (file order); ``warnings`` do not stop a load. ``lines`` holds the line
+    each row of ``rows`` was read from.
     """
 
     name: str
@@ -103,3 +104,4 @@ class ParsedFile:
     contracts: tuple[ListedContract, ...] = ()
     problems: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    lines: Mapping[str, list[int]] = field(default_factory=dict)

@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from yieldtrade.sources import facts
+from yieldtrade.sources.columns import (
+    LARGEST_RATE,
+    MOST_USD,
+    Column,
+    amount_column,
+    date_column,
+    rate_column,
+    share_column,
+    text_column,
+    unknown_name,
+    usd_column,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from yieldtrade.sources.facts import Fact, Record
-
-ColumnKind: TypeAlias = Literal["date", "instant", "number", "text", "object"]
-
-# A rate above this is taken for a percentage written where a fraction belongs.
-LARGEST_RATE = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column: what it holds and the range allowed (bounds included).
-
-    A file must have a ``required`` column; its cells may be empty only where it is ``nullable``.
-    """
-
-    name: str
-    kind: ColumnKind = "number"
-    required: bool = False
-    nullable: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-    positive: bool = False
-
-    @property
-    def is_rate(self) -> bool:
-        """Say whether the column is an annual rate, which is written as a fraction."""
-        return self.name.endswith(("_apy", "_apr"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,38 +49,10 @@ class TableFormat:
         return frozenset(column.name for column in self.columns)
 
 
-def _date(name: str = "date") -> Column:
-    return Column(name=name, kind="date", required=True)
-
-
-def _text(name: str, *, required: bool = True) -> Column:
-    return Column(name=name, kind="text", required=required)
-
-
-def _rate(name: str, *, required: bool = False) -> Column:
-    return Column(name=name, required=required, minimum=-0.99, maximum=LARGEST_RATE)
-
-
-# More dollars than there are: a figure of cents, or a slip.
-MOST_USD = 1e13
-
-
-def _usd(name: str, *, required: bool = False) -> Column:
-    return Column(name=name, required=required, positive=True, maximum=MOST_USD)
-
-
-def _amount(name: str) -> Column:
-    return Column(name=name, minimum=0.0)
-
-
-def _share(name: str, *, required: bool = False) -> Column:
-    return Column(name=name, required=required, nullable=True, minimum=0.0, maximum=1.0)
-
-
 _ASSETS = ("sol", "eth", "btc", "usdc", "usdt", "jupusd")
 _LENDING_COLUMNS = (
-    _rate("supply_apy", required=True),
-    _rate("borrow_apy", required=True),
+    rate_column("supply_apy", required=True),
+    rate_column("borrow_apy", required=True),
     Column(name="supply_usd", required=True, minimum=0.0),
     Column(name="borrow_usd", required=True, minimum=0.0),
     Column(name="max_ltv", minimum=0.0, maximum=1.0),
@@ -104,13 +63,23 @@ _PRICE_COLUMNS = (
 )
 _INSTANT_KNOWN = Column(name="known_at", kind="instant")
 
+
+def check_pool_day(record: Record) -> str | None:
+    """Say what is wrong with a figure of a pool's day: a series nobody knows, or a value out of its range."""
+    column = POOL_SERIES.get(record["series"])
+    if column is None:
+        return unknown_name("series", record["series"], POOL_SERIES)
+    refusal = column.refusal(record["value"])
+    return None if refusal is None else f"{record['series']} value = {record['value']:g} {refusal}"
+
+
 FORMATS: tuple[TableFormat, ...] = (
     TableFormat(
         name="jlp_pool_daily",
         key=("date",),
         facts=facts.pool_daily_facts,
         columns=(
-            _date(),
+            date_column(),
             Column(
                 name="tvl_usd",
                 required=True,
@@ -125,15 +94,15 @@ FORMATS: tuple[TableFormat, ...] = (
                 positive=True,
                 maximum=MOST_USD,
             ),
-            _text("volume_quality", required=False),
-            _amount("close_volume_usd"),
-            _usd("close_fees_usd"),
-            _usd("position_fees_usd"),
-            _amount("swap_fees_usd"),
+            text_column("volume_quality", required=False),
+            amount_column("close_volume_usd"),
+            usd_column("close_fees_usd"),
+            usd_column("position_fees_usd"),
+            amount_column("swap_fees_usd"),
             Column(name="trader_pnl_usd"),
-            _usd("gross_fees_usd"),
+            usd_column("gross_fees_usd"),
             Column(name="sol_borrow_rate_hourly", minimum=0.0, maximum=0.01),
-            _amount("n_closes"),
+            amount_column("n_closes"),
         ),
     ),
     TableFormat(
@@ -141,32 +110,37 @@ FORMATS: tuple[TableFormat, ...] = (
         key=("date",),
         facts=facts.yield_daily_facts,
         columns=(
-            _date(),
+            date_column(),
             Column(name="underlying_apy", required=True, positive=True, maximum=LARGEST_RATE),
-            _amount("n_markets"),
-            _text("quality", required=False),
+            amount_column("n_markets"),
+            text_column("quality", required=False),
         ),
     ),
     TableFormat(
         name="jlp_price_daily",
         key=("date",),
         facts=facts.jlp_price_facts,
-        columns=(_date(), _usd("jlp_usd", required=True)),
+        columns=(date_column(), usd_column("jlp_usd", required=True)),
     ),
     TableFormat(
         name="prices_daily",
         key=("date",),
         facts=facts.prices_facts,
-        columns=(_date(), _usd("sol_usd", required=True), _usd("btc_usd"), _usd("eth_usd")),
+        columns=(
+            date_column(),
+            usd_column("sol_usd", required=True),
+            usd_column("btc_usd"),
+            usd_column("eth_usd"),
+        ),
     ),
     TableFormat(
         name="funding_daily",
         key=("venue", "asset", "date"),
         facts=facts.funding_facts,
         columns=(
-            _date(),
-            _text("asset"),
-            _text("venue"),
+            date_column(),
+            text_column("asset"),
+            text_column("venue"),
             Column(name="funding_daily", required=True, minimum=-0.5, maximum=0.5),
             _INSTANT_KNOWN,
         ),
@@ -175,7 +149,13 @@ FORMATS: tuple[TableFormat, ...] = (
         name="lending_daily",
         key=("venue", "asset", "date"),
         facts=facts.lending_facts,
-        columns=(_date(), _text("venue"), _text("asset"), *_LENDING_COLUMNS, _INSTANT_KNOWN),
+        columns=(
+            date_column(),
+            text_column("venue"),
+            text_column("asset"),
+            *_LENDING_COLUMNS,
+            _INSTANT_KNOWN,
+        ),
     ),
     TableFormat(
         name="kamino_jlp_market",
@@ -183,12 +163,12 @@ FORMATS: tuple[TableFormat, ...] = (
         facts=facts.lending_market_facts,
         columns=(
             Column(name="as_of_utc", kind="instant", required=True),
-            _text("symbol"),
-            _text("venue", required=False),
-            _text("market", required=False),
-            _text("market_address", required=False),
-            _text("reserve_address", required=False),
-            _text("mint", required=False),
+            text_column("symbol"),
+            text_column("venue", required=False),
+            text_column("market", required=False),
+            text_column("market_address", required=False),
+            text_column("reserve_address", required=False),
+            text_column("mint", required=False),
             *_LENDING_COLUMNS,
         ),
     ),
@@ -198,17 +178,17 @@ FORMATS: tuple[TableFormat, ...] = (
         facts=facts.yield_markets_facts,
         check=facts.check_yield_markets,
         columns=(
-            _date(),
-            _text("venue"),
-            _text("market"),
-            _text("underlying"),
+            date_column(),
+            text_column("venue"),
+            text_column("market"),
+            text_column("underlying"),
             Column(name="maturity", kind="instant", required=True),
             *_PRICE_COLUMNS,
-            _rate("implied_apy", required=True),
-            _rate("underlying_apy"),
-            _amount("liquidity_usd"),
-            _amount("tvl_usd"),
-            _usd("underlying_price_usd"),
+            rate_column("implied_apy", required=True),
+            rate_column("underlying_apy"),
+            amount_column("liquidity_usd"),
+            amount_column("tvl_usd"),
+            usd_column("underlying_price_usd"),
             Column(name="as_of_utc", kind="instant", required=True),
         ),
     ),
@@ -218,13 +198,13 @@ FORMATS: tuple[TableFormat, ...] = (
         facts=facts.yield_history_facts,
         check=lambda record: facts.check_code(record["market"]),
         columns=(
-            _date(),
-            _text("venue"),
-            _text("market"),
-            _rate("implied_apy", required=True),
-            _rate("underlying_apy"),
-            _usd("underlying_price_usd"),
-            _amount("tvl_usd"),
+            date_column(),
+            text_column("venue"),
+            text_column("market"),
+            rate_column("implied_apy", required=True),
+            rate_column("underlying_apy"),
+            usd_column("underlying_price_usd"),
+            amount_column("tvl_usd"),
         ),
     ),
     TableFormat(
@@ -234,18 +214,18 @@ FORMATS: tuple[TableFormat, ...] = (
         alias="market",
         check=facts.check_pendle_markets,
         columns=(
-            _text("chain"),
-            _text("market"),
-            _text("protocol", required=False),
-            _text("underlying"),
+            text_column("chain"),
+            text_column("market"),
+            text_column("protocol", required=False),
+            text_column("underlying"),
             Column(name="maturity", kind="instant", required=True),
-            _date("t0"),
-            _amount("lead_days"),
-            _rate("implied_apy", required=True),
+            date_column("t0"),
+            amount_column("lead_days"),
+            rate_column("implied_apy", required=True),
             *_PRICE_COLUMNS[:1],
-            _amount("liquidity_usd"),
-            _amount("total_pt"),
-            _amount("total_sy"),
+            amount_column("liquidity_usd"),
+            amount_column("total_pt"),
+            amount_column("total_sy"),
         ),
     ),
     TableFormat(
@@ -253,10 +233,10 @@ FORMATS: tuple[TableFormat, ...] = (
         key=("market", "date"),
         facts=facts.pendle_states_facts,
         columns=(
-            _date(),
-            _text("market"),
+            date_column(),
+            text_column("market"),
             Column(name="maturity", kind="instant", required=True),
-            _rate("implied_apy", required=True),
+            rate_column("implied_apy", required=True),
             Column(name="last_ln_implied_rate", required=True),
             Column(name="total_pt", required=True, positive=True),
             Column(name="total_sy", required=True, positive=True),
@@ -268,10 +248,10 @@ FORMATS: tuple[TableFormat, ...] = (
         key=("report_date",),
         facts=facts.weekly_facts,
         columns=(
-            _date("report_date"),
-            _date("window_end"),
-            _usd("avg_volume_usd_per_day"),
-            _usd("prior_3w_avg_volume_usd_per_day"),
+            date_column("report_date"),
+            date_column("window_end"),
+            usd_column("avg_volume_usd_per_day"),
+            usd_column("prior_3w_avg_volume_usd_per_day"),
             *(
                 Column(name=name, minimum=-1.0, maximum=10.0)
                 for name in ("sol_return", "btc_return", "eth_return", "jlp_return", "basket_return")
@@ -285,7 +265,7 @@ FORMATS: tuple[TableFormat, ...] = (
                 for asset in ("sol", "btc", "eth", "usdc", "usdt")
             ),
             Column(name="sol_volume_share", minimum=0.0, maximum=1.0),
-            _text("url"),
+            text_column("url"),
         ),
     ),
     TableFormat(
@@ -293,20 +273,20 @@ FORMATS: tuple[TableFormat, ...] = (
         key=("as_of_utc",),
         facts=facts.nav_facts,
         columns=(
-            _date(),
+            date_column(),
             Column(name="as_of_utc", kind="instant", required=True),
-            _usd("nav_price_usd"),
+            usd_column("nav_price_usd"),
             Column(name="aum_usd", required=True, positive=True),
-            _rate("official_apr"),
-            _rate("official_apy"),
+            rate_column("official_apr"),
+            rate_column("official_apy"),
             *(
                 Column(name=f"{asset}_{name}_usd", minimum=0.0 if name != "short_pnl" else None)
                 for asset in ("sol", "eth", "btc")
                 for name in ("guaranteed", "short_size", "short_pnl")
             ),
-            _usd("sol_usd"),
-            _usd("btc_usd"),
-            _usd("eth_usd"),
+            usd_column("sol_usd"),
+            usd_column("btc_usd"),
+            usd_column("eth_usd"),
         ),
     ),
     TableFormat(
@@ -314,13 +294,13 @@ FORMATS: tuple[TableFormat, ...] = (
         key=("date",),
         facts=facts.snapshot_facts,
         columns=(
-            _date(),
-            _usd("aum_usd"),
-            _amount("supply"),
-            *(_amount(f"{asset}_value_usd") for asset in _ASSETS),
-            *(_share(f"{asset}_weight") for asset in _ASSETS),
-            *(_share(f"{asset}_utilisation", required=asset == "sol") for asset in _ASSETS),
-            _text("source", required=False),
+            date_column(),
+            usd_column("aum_usd"),
+            amount_column("supply"),
+            *(amount_column(f"{asset}_value_usd") for asset in _ASSETS),
+            *(share_column(f"{asset}_weight") for asset in _ASSETS),
+            *(share_column(f"{asset}_utilisation", required=asset == "sol") for asset in _ASSETS),
+            text_column("source", required=False),
         ),
     ),
     TableFormat(
@@ -330,15 +310,15 @@ FORMATS: tuple[TableFormat, ...] = (
         check=facts.check_custody,
         warn=facts.custody_warning,
         columns=(
-            _text("pool"),
-            _text("asset"),
+            text_column("pool"),
+            text_column("asset"),
             Column(name="at", kind="instant", required=True),
             Column(name="supply", required=True, minimum=0.0),
             Column(name="owned", required=True, minimum=0.0),
             Column(name="locked", required=True, minimum=0.0),
-            _usd("price_usd", required=True),
+            usd_column("price_usd", required=True),
             *(
-                _amount(name)
+                amount_column(name)
                 for name in ("debt", "guaranteed_usd", "short_sizes_usd", "short_avg_price", "fees_reserves")
             ),
             _INSTANT_KNOWN,
@@ -350,22 +330,23 @@ FORMATS: tuple[TableFormat, ...] = (
         facts=facts.jlp_contracts_facts,
         check=lambda record: facts.check_code(record["market"]),
         columns=(
-            _text("venue"),
-            _text("market"),
-            _date("maturity_date"),
-            _rate("last_pool_implied_apy"),
+            text_column("venue"),
+            text_column("market"),
+            date_column("maturity_date"),
+            rate_column("last_pool_implied_apy"),
         ),
     ),
     TableFormat(
         name="pool_day",
         key=("pool", "series", "date"),
         facts=facts.pool_day_facts,
+        check=check_pool_day,
         columns=(
-            _text("pool"),
-            _text("series"),
-            _date(),
+            text_column("pool"),
+            text_column("series"),
+            date_column(),
             Column(name="value", required=True),
-            _text("quality", required=False),
+            text_column("quality", required=False),
             _INSTANT_KNOWN,
         ),
     ),
@@ -373,19 +354,20 @@ FORMATS: tuple[TableFormat, ...] = (
         name="asset_day",
         key=("asset", "date"),
         facts=facts.asset_day_facts,
-        columns=(_text("asset"), _date(), _usd("price_usd", required=True), _INSTANT_KNOWN),
+        columns=(text_column("asset"), date_column(), usd_column("price_usd", required=True), _INSTANT_KNOWN),
     ),
     TableFormat(
         name="official_apy",
         key=("pool", "published_at"),
         facts=facts.official_facts,
+        check=facts.check_official,
         columns=(
-            _text("pool"),
+            text_column("pool"),
             Column(name="published_at", kind="instant", required=True),
             Column(name="week_start", kind="date"),
             Column(name="week_end", kind="date"),
-            Column(name="apr", required=True, minimum=-0.99, maximum=LARGEST_RATE),
-            Column(name="apy", required=True, minimum=-0.99, maximum=LARGEST_RATE),
+            Column(name="apr", required=True, positive=True, maximum=LARGEST_RATE),
+            Column(name="apy", required=True, positive=True, maximum=LARGEST_RATE),
             _INSTANT_KNOWN,
         ),
     ),
@@ -397,14 +379,14 @@ FORMATS: tuple[TableFormat, ...] = (
             facts.check_code(record["contract_id"]) or facts.check_quote(record, record["at"], None)
         ),
         columns=(
-            _text("contract_id"),
+            text_column("contract_id"),
             Column(name="at", kind="instant", required=True),
-            _rate("implied_apy", required=True),
+            rate_column("implied_apy", required=True),
             *_PRICE_COLUMNS,
-            _rate("underlying_apy"),
-            _amount("liquidity_usd"),
-            _amount("tvl_usd"),
-            _usd("underlying_price_usd"),
+            rate_column("underlying_apy"),
+            amount_column("liquidity_usd"),
+            amount_column("tvl_usd"),
+            usd_column("underlying_price_usd"),
             _INSTANT_KNOWN,
         ),
     ),
@@ -414,9 +396,9 @@ FORMATS: tuple[TableFormat, ...] = (
         facts=facts.amm_state_facts,
         check=facts.check_amm_state,
         columns=(
-            _text("contract_id"),
+            text_column("contract_id"),
             Column(name="at", kind="instant", required=True),
-            _text("kind"),
+            text_column("kind"),
             Column(name="state", kind="object", required=True),
             _INSTANT_KNOWN,
         ),
@@ -434,3 +416,30 @@ def detect_format(header: Iterable[str]) -> TableFormat | None:
     present = frozenset(header)
     fitting = [known for known in FORMATS if known.required <= present]
     return max(fitting, key=lambda known: len(known.names & present), default=None)
+
+
+def _pool_series() -> dict[str, Column]:
+    """Every series a pool can have, with its range: those of the wide tables, and those only the long one holds."""
+    found = {
+        "jlp_price_usd": usd_column("jlp_price_usd"),
+        "oc_fees_usd": usd_column("oc_fees_usd"),
+        **{
+            name: amount_column(name)
+            for name in ("pool_fees_usd", "liq_fees_usd", "aum_limit_usd", "borrow_rate_hourly")
+        },
+    }
+    for table, prefix in (
+        ("jlp_pool_daily", ""),
+        ("jlp_yield_daily", ""),
+        ("jlp_nav_daily", ""),
+        ("jlp_composition", ""),
+        ("jlp_weekly_reports", "week_"),
+    ):
+        known = next(known for known in FORMATS if known.name == table)
+        for column in known.columns:
+            if column.kind == "number" and column.name not in facts.NOT_SERIES:
+                found.setdefault(f"{prefix}{column.name}", column)
+    return found
+
+
+POOL_SERIES: Mapping[str, Column] = MappingProxyType(_pool_series())

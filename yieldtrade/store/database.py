@@ -80,6 +80,8 @@ class Store:
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = os.path.abspath(path)
         self._reader: sqlite3.Connection | None = None
+        # a connection through which all is written while somebody watches the file (store.watch)
+        self.held: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +164,10 @@ class Store:
         """Open a connection that may write, in autocommit mode, for the length of a block."""
         import sqlite3
 
+        if self.held is not None:
+            with _named_errors(self.path):
+                yield self.held
+            return
         with _named_errors(self.path):
             conn = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
             try:
@@ -295,7 +301,8 @@ class Store:
         from pathlib import Path
 
         from yieldtrade.sources.files import parse_file, read_bytes
-        from yieldtrade.store.define import market_aliases, write_definitions
+        from yieldtrade.store.define import market_aliases, pool_names, write_definitions
+        from yieldtrade.store.plausible import judged
         from yieldtrade.store.write import Loaded
 
         moment = now or datetime.now(UTC)
@@ -315,7 +322,9 @@ class Store:
                     now=moment,
                     table_format=table_format,
                     aliases=market_aliases(conn),
+                    pools=pool_names(conn),
                 )
+                parsed = judged(conn, parsed, moment)
                 warnings.extend(parsed.warnings)
                 if skip_bad:
                     warnings.extend(f"skipped {problem}" for problem in parsed.problems)

@@ -91,6 +91,12 @@ def market_aliases(conn: sqlite3.Connection) -> dict[str, str]:
     return aliases
 
 
+def pool_names(conn: sqlite3.Connection) -> tuple[str, ...] | None:
+    """Return the names of the pools defined; None where nothing defines any."""
+    rows = conn.execute("SELECT DISTINCT name FROM definition WHERE kind = 'pool' ORDER BY name")
+    return tuple(row[0] for row in rows) or None
+
+
 def _venue_row(venue: VenueDefinition) -> dict[str, Any]:
     body = {
         "name": venue.name,

@@ -32,7 +32,13 @@ def m002_custody_states(conn: sqlite3.Connection) -> None:
         conn.execute(statement)
 
 
-def m003_backtest_flags(conn: sqlite3.Connection) -> None:
+def m003_scores_by_target(conn: sqlite3.Connection) -> None:
+    """Tell scores of the yield from those of what it is made of, and of a running period by days observed."""
+    for statement in _statements(schema.SCORES):
+        conn.execute(statement)
+
+
+def m004_backtest_flags(conn: sqlite3.Connection) -> None:
     """Add what became of past opportunities."""
     for statement in _statements(schema.BACKTESTS):
         conn.execute(statement)
@@ -41,7 +47,8 @@ def m003_backtest_flags(conn: sqlite3.Connection) -> None:
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     m001_facts_and_results,
     m002_custody_states,
-    m003_backtest_flags,
+    m003_scores_by_target,
+    m004_backtest_flags,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -239,13 +239,18 @@ class SqliteFacts:
 
     def pool_series(self, pool_id: str, series: str) -> DailySeries:
         """One daily series of a pool."""
-        rows = self._daily(
-            "SELECT date, value, quality",
-            "pool_day",
-            "pool = :pool AND series = :series",
-            {"pool": pool_id, "series": series},
-        )
-        return _series(series, rows)
+        where, arguments = "pool = :pool AND series = :series", {"pool": pool_id, "series": series}
+        rows = self._daily("SELECT date, value, quality", "pool_day", where, arguments)
+        # a state is known when its day begins, a figure of a day when it is over
+        soonest = "date" if series == "tvl_usd" else "date(date, '+1 day')"
+        limits = f"{where} AND available_at <= :as_of AND known_at <= :known_by"
+        versions = self._conn.execute(
+            f"SELECT date, value, quality, known_at FROM pool_day WHERE {limits} AND date IN (SELECT date "
+            f"FROM pool_day WHERE {limits} GROUP BY date HAVING count(*) > 1 OR min(known_at) > {soonest} "
+            "|| 'T00:00:00Z') ORDER BY date, known_at, source_id",
+            {**self._limits, **arguments},
+        ).fetchall()
+        return _series(series, rows, versions)
 
     def pool_sources(self, pool_id: str) -> tuple[SeriesSource, ...]:
         """Where the daily series of a pool come from: of every day the version that a series takes."""
@@ -285,6 +290,29 @@ class SqliteFacts:
             {**self._limits, "pool": pool_id},
         ).fetchone()
         return OfficialYield(pool_id, datetime.fromisoformat(row[0]), row[1], row[2], row[3]) if row else None
+
+    def official_yields(self, pool_id: str) -> tuple[OfficialYield, ...]:
+        """Every version of every yield a pool published, by moment and then by when the version was known."""
+        rows = self._conn.execute(
+            "SELECT published_at, apr, apy, source.name, week_start, week_end, known_at "
+            "FROM official_apy JOIN source USING (source_id) "
+            "WHERE pool = :pool AND available_at <= :as_of AND known_at <= :known_by "
+            "ORDER BY published_at, known_at, source_id",
+            {**self._limits, "pool": pool_id},
+        )
+        return tuple(
+            OfficialYield(
+                pool_id,
+                datetime.fromisoformat(at),
+                apr,
+                apy,
+                source,
+                week_start=week_start and date.fromisoformat(week_start),
+                week_end=week_end and date.fromisoformat(week_end),
+                known_at=datetime.fromisoformat(known_at),
+            )
+            for at, apr, apy, source, week_start, week_end, known_at in rows
+        )
 
     def asset_prices(self, asset: str) -> DailySeries:
         """Daily closes of an asset in USD."""
@@ -373,10 +401,12 @@ def _quote(row: tuple[Any, ...]) -> YieldQuote:
     )
 
 
-def _series(name: str, rows: Iterable[tuple[str, float, str]]) -> DailySeries:
+def _series(
+    name: str, rows: Iterable[tuple[str, float, str]], versions: Iterable[tuple[str, float, str, str]] = ()
+) -> DailySeries:
     import numpy as np
 
-    from yieldtrade.series import DailySeries
+    from yieldtrade.series import DailySeries, Version
 
     found = list(rows)
     return DailySeries(
@@ -385,6 +415,10 @@ def _series(name: str, rows: Iterable[tuple[str, float, str]]) -> DailySeries:
         days=np.array([row[0] for row in found], dtype="datetime64[D]"),
         values=np.array([row[1] for row in found], dtype=np.float64),
         quality=tuple(row[2] for row in found),
+        versions=tuple(
+            Version(np.datetime64(day, "D"), value, quality, datetime.fromisoformat(known_at))
+            for day, value, quality, known_at in versions
+        ),
     )
 
 

@@ -55,3 +55,21 @@ def write_rows(
     names = ", ".join(("run_id", *columns))
     marks = ", ".join("?" * (len(columns) + 1))
     conn.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", ((run_id, *row) for row in rows))
+
+
+def last_run(
+    conn: sqlite3.Connection, command: str, arguments: dict[str, Any], not_after: str
+) -> tuple[int, str] | None:
+    """Return number and moment of the last finished run of a command with these arguments, as of no later moment."""
+    found = conn.execute(
+        "SELECT run_id, as_of FROM run WHERE command = ? AND arguments = ? AND status = 'done' AND as_of <= ? "
+        "ORDER BY run_id DESC LIMIT 1",
+        (command, json.dumps(arguments, sort_keys=True), not_after),
+    ).fetchone()
+    return (int(found[0]), str(found[1])) if found else None
+
+
+def signals(conn: sqlite3.Connection, run_id: int) -> dict[str, dict[str, Any]]:
+    """Return the rows a screen stored, each with every field, by name."""
+    rows = conn.execute("SELECT row_id, explain FROM signal WHERE run_id = ? ORDER BY row_id", (run_id,))
+    return {row[0]: json.loads(row[1]) for row in rows}

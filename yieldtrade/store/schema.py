@@ -253,6 +253,28 @@ CREATE TABLE signal (                  -- one row an opportunity screened
 CREATE INDEX signal_by_contract ON signal (contract_id, strategy, as_of);
 """
 
+SCORES = """
+DROP VIEW forecast_track_record;
+CREATE TABLE forecast_score_by_target (
+  run_id        INTEGER NOT NULL REFERENCES run,
+  target        TEXT NOT NULL,         -- apy, or what it is made of: volume_usd, fees_usd, tvl_usd, means a day
+  model         TEXT NOT NULL,         -- selected is the forecast handed out
+  horizon       INTEGER NOT NULL,      -- interest periods ahead, 1 is the running one
+  days_observed INTEGER NOT NULL,      -- days of the running period seen
+  metric        TEXT NOT NULL,         -- crps, mae_log, coverage_80, pit_bin_01, skill_crps_vs_persistence ...
+  value         REAL NOT NULL,         -- unit of the metric; shares and rates are fractions, bins are counts
+  origins       INTEGER NOT NULL,      -- how many past forecasts it rests on
+  PRIMARY KEY (run_id, target, model, horizon, days_observed, metric)
+) STRICT, WITHOUT ROWID;
+INSERT INTO forecast_score_by_target
+  SELECT run_id, 'apy', model, horizon, 0, metric, value, origins FROM forecast_score;
+DROP TABLE forecast_score;
+ALTER TABLE forecast_score_by_target RENAME TO forecast_score;
+CREATE VIEW forecast_track_record AS
+  SELECT run.as_of, forecast_score.*
+  FROM forecast_score JOIN run USING (run_id);
+"""
+
 VIEWS = """
 CREATE VIEW latest_quotes AS
   SELECT contract_id, at, implied_apy, pt_price, yt_price, underlying_apy, liquidity_usd, source.name AS source

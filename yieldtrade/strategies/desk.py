@@ -7,17 +7,19 @@ period, one reading of each venue's quotes and one set of random numbers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, iso, parse_instant
 from yieldtrade.errors import MissingDataError, YieldtradeError
+from yieldtrade.lending.reserve import reserve_from_terms
 from yieldtrade.market import days_between, is_expired, years_to_maturity
+from yieldtrade.strategies.depth import FoundDepth, find_depth
 from yieldtrade.strategies.exit_yield import implied_sd, relative_changes, relative_spread, yield_path
 from yieldtrade.strategies.inputs import ExitYield
 from yieldtrade.strategies.risk import Draws
 from yieldtrade.strategies.row import InputLine
+from yieldtrade.strategies.subject import Market
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from yieldtrade.forecast import ForecastReport
+    from yieldtrade.lending.reserve import Reserve
     from yieldtrade.market import (
         Contract,
         LendingRate,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from yieldtrade.series import DailySeries
     from yieldtrade.strategies.exit_yield import YieldPath
     from yieldtrade.strategies.inputs import Forecaster, ScreenSettings, YieldForecast
+    from yieldtrade.strategies.subject import Subject
 
 # Price changes needed to measure a volatility, and days of closes it is measured on.
 MIN_RETURNS = 20
@@ -58,21 +62,6 @@ class Spread(NamedTuple):
     relative: float
     text: str
     own: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Market:
-    """One contract at the moment of the screen: its quote and its clock.
-
-    ``tau`` is years to maturity on the contract's own clock, None where the clock is not defined (``problem``
-    says why); ``days_left`` is days on the wall clock.
-    """
-
-    contract: Contract
-    quote: YieldQuote | None
-    tau: float | None
-    days_left: float
-    problem: str = ""
 
 
 class Desk:
@@ -106,8 +95,10 @@ class Desk:
         self._histories: dict[str, DailySeries] = {}
         self._venues: dict[str, Venue] = {}
         self._spreads: dict[tuple[str, float], Spread | None] = {}
+        self._depths: dict[str, FoundDepth] = {}
         self._parameters: dict[tuple[str, int], InputLine] = {}
         self._borrow: LendingRate | None = None
+        self._reserve: Reserve | None = None
         self.hurdle, self.hurdle_input = self._find_hurdle()
 
     @property
@@ -124,22 +115,22 @@ class Desk:
         """Years to maturity of a market at a moment, on its own clock."""
         return max(years_to_maturity(market.contract, moment), 0.0)
 
-    def forecast(self, market: Market, start: datetime, end: datetime) -> Answer:
-        """Forecast the settled APY of a market's underlying over a period, once for each."""
-        key = (market.contract.underlying, start, end, market.contract.terms.get("settlement_lag_weeks"))
+    def forecast(self, subject: Subject, start: datetime, end: datetime) -> Answer:
+        """Forecast the settled APY of a subject's underlying over a period, once for each."""
+        key = (subject.underlying, start, end, subject.terms.get("settlement_lag_weeks"))
         if key not in self._forecasts:
-            self._forecasts[key] = self._ask(market, start, end)
+            self._forecasts[key] = self._ask(subject, start, end)
         return self._forecasts[key]
 
-    def is_points_market(self, market: Market) -> bool:
+    def is_points_market(self, subject: Subject) -> bool:
         """Say whether the underlying publishes a yield of exactly zero."""
-        underlying = market.contract.underlying
-        if self.is_pool(underlying):
+        if self.is_pool(subject.underlying):
             return False
-        values = self.history(underlying).values
+        values = self.history(subject.underlying).values
         if values.size:
             return not values.any()
-        return market.quote is not None and market.quote.underlying_apy == 0
+        quotes = [market.quote for market in subject.markets if market.quote is not None]
+        return bool(quotes) and all(quote.underlying_apy == 0 for quote in quotes)
 
     def is_pool(self, underlying: str) -> bool:
         """Say whether the underlying is a pool, whose yield comes from its fees."""
@@ -172,6 +163,20 @@ class Desk:
         if self._borrow is None:
             self._borrow = self.view.lending(self.settings.lending_market, self.settings.debt_asset)
         return self._borrow
+
+    def reserve(self) -> Reserve | None:
+        """Return the reserve of the debt asset with its borrow curve; None where nobody has stated one.
+
+        Raises
+        ------
+        MissingDataError
+            Its totals are not stored.
+        """
+        if self._reserve is None:
+            self._reserve = reserve_from_terms(
+                self.lender().terms, self.borrow_rate(), self.settings.debt_asset
+            )
+        return self._reserve
 
     def period_end(self, market: Market) -> tuple[datetime, str]:
         """Return when the running interest period ends, never after maturity, and how that is known."""
@@ -219,6 +224,19 @@ class Desk:
         note = f"stored {series.name}, over the growth published since the ST was issued, taken as 1"
         return self.line("st_price_usd", float(series.values[-1]), "USD per ST", _day_end(series, -1), note)
 
+    def depth(self, market: Market) -> FoundDepth:
+        """Return the pool of a contract that can be priced, at its quoted implied yield, or why there is none."""
+        name = market.contract.contract_id
+        if name not in self._depths:
+            price, settings = self.st_price(market), self.settings
+            self._depths[name] = find_depth(
+                self.view,
+                market,
+                None if price is None else float(price.value or 0.0),
+                settings.reject_age_factor * settings.max_quote_age_days,
+            )
+        return self._depths[name]
+
     def price_vol(self, market: Market) -> tuple[float, str] | None:
         """Volatility a year of the underlying against the debt and where it was measured, None where nothing does.
 
@@ -252,7 +270,7 @@ class Desk:
         """Days since a moment."""
         return days_between(moment, self.as_of)
 
-    def line(self, name: str, value: float, unit: str, at: datetime | None, source: str) -> InputLine:
+    def line(self, name: str, value: float | str, unit: str, at: datetime | None, source: str) -> InputLine:
         """Return an input with its age."""
         return InputLine(name, value, unit, at, None if at is None else self.age_days(at), source)
 
@@ -266,8 +284,8 @@ class Desk:
                 problem = str(error)
         return Market(contract=contract, quote=quote, tau=tau, days_left=days_left, problem=problem)
 
-    def _ask(self, market: Market, start: datetime, end: datetime) -> Answer:
-        underlying, terms = market.contract.underlying, market.contract.terms
+    def _ask(self, subject: Subject, start: datetime, end: datetime) -> Answer:
+        underlying, terms = subject.underlying, subject.terms
         try:
             if self._forecaster is not None:
                 return Answer(self._forecaster(underlying, start, end), "")
@@ -307,7 +325,7 @@ class Desk:
         moment = found.published(found.running(self.as_of))
         return moment, f"until {underlying} publishes its figure of the running period, {iso(moment)}"
 
-    def parameter(self, owner: str, parameter: Parameter, value: float) -> InputLine:
+    def parameter(self, owner: str, parameter: Parameter, value: float | str) -> InputLine:
         """Return a parameter as an input; one of a venue is the same line in every row."""
         key = (owner, id(parameter))
         if key not in self._parameters:

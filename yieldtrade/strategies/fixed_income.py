@@ -5,14 +5,14 @@ Money and prices are in ST; the USD value of an ST follows its underlying.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
+from yieldtrade.conventions import growth_from_apy
 from yieldtrade.elementwise import check_choice, evaluate, not_negative, positive, share
 from yieldtrade.strategies.returns import annual_return
 from yieldtrade.strategies.risk import normal_below
+from yieldtrade.strategies.roots import cost_recovered
 from yieldtrade.strategies.row import BreakEven
 from yieldtrade.tokens.pricing import pt_price, synthetic_pt_price, yt_price
 
@@ -135,9 +135,4 @@ class FixedIncome:
 
     def _break_even_days(self) -> BreakEven:
         """Days until the PT is worth what it cost, ``P(y, tau - t) = P_exec``."""
-        years = self.tau + math.log(self.execution_price) / math.log1p(self.implied_apy)
-        if years > self.tau:
-            return BreakEven(None, "never", "a PT costs more than the 1 ST that it redeems")
-        if years <= 0:
-            return BreakEven(None, "always", "no cost of entry")
-        return BreakEven(years * DAYS_PER_YEAR, "value")
+        return cost_recovered(self.execution_price / self.mid_price, self.implied_apy, self.tau)

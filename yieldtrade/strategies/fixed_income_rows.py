@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
+from yieldtrade.strategies import fills
 from yieldtrade.strategies.fixed_income import FixedIncome
 from yieldtrade.strategies.inputs import Scenario
 from yieldtrade.strategies.risk import Outcomes, Risks, normal_below, probability_of_loss
@@ -14,18 +15,20 @@ from yieldtrade.strategies.worksheet import Worksheet, write_row
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.depth import Execution
+    from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.fixed_income import Route
     from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.strategies.subject import Subject
     from yieldtrade.strategies.worksheet import Arithmetic
 
 NAME = "fixed_income"
 STRESSED_REDEMPTION = 0.98
 
 
-def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
+def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
     """Yield the one row of a contract."""
-    yield write_row(desk, market, NAME, "", _fill)
+    yield write_row(desk, subject, NAME, "", _fill)
 
 
 def _fill(sheet: Worksheet) -> None:
@@ -83,16 +86,41 @@ def _trade(sheet: Worksheet) -> FixedIncome | None:
     if route == "synthetic":
         sheet.flag("synthetic_pt")
     costs = sheet.desk.settings.costs
+    fee = _fee(sheet, route, trading_fee, management_fee)
+    if fee is None:
+        return None
     return FixedIncome(
         implied_apy=quote.implied_apy,
         tau=sheet.market.tau or 0.0,
-        trading_fee=trading_fee,
+        trading_fee=fee,
         route=cast("Route", route),
         management_fee=management_fee,
         swap_cost=costs.swap,
         exit_cost=costs.swap,
         equity=sheet.capital,
     )
+
+
+def _fee(sheet: Worksheet, route: str, trading_fee: float, management_fee: float) -> float | None:
+    """Fee f of the entry: the venue's, or what the pool's fill costs where its depth is known."""
+    depth = sheet.depth()
+    if depth is None:
+        return trading_fee
+    done = fills.accepted(
+        sheet, depth.spend("BUY_PT", sheet.capital / (1.0 + sheet.desk.settings.costs.swap))
+    )
+    if done is None or route == "direct":
+        return _used(sheet, done)
+    # ST held against a short: the fee is that of the YT sold
+    short = float(done.fill.units) * depth.st_price * (1.0 - management_fee)
+    return _used(sheet, fills.accepted(sheet, depth.trade("SELL_YT", short)))
+
+
+def _used(sheet: Worksheet, done: Execution | None) -> float | None:
+    if done is None:
+        return None
+    fills.use_fill(sheet, "entry", done)
+    return done.cost
 
 
 def _legs(sheet: Worksheet, trade: FixedIncome) -> None:

@@ -119,7 +119,8 @@ class Costs:
     Parameters
     ----------
     exit_slippage
-        Share lost when a token is sold before maturity.
+        Share lost when a token is sold before maturity; where a pool's depth is stored, on top of what its fill
+        costs.
     swap
         Share of the capital lost on the way into ST, and again on the way out.
     flash_fee
@@ -156,6 +157,8 @@ class Scenario:
         Price of the underlying at the end over the price now, in units of the debt.
     redemption_factor
         ST paid for one PT at maturity.
+    debt_ratio
+        Price of what is owed at the end over the price now; 1 for dollars.
     """
 
     settled_apy: Any = None
@@ -163,6 +166,7 @@ class Scenario:
     borrow_apy: Any = None
     underlying_ratio: Any = 1.0
     redemption_factor: Any = 1.0
+    debt_ratio: Any = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +199,8 @@ class ScreenSettings:
         The user's own exit yields, by contract.
     liquidation_loss
         Part of the capital lost in a liquidation.
+    max_exit_impact
+        Largest price impact accepted when a trade is left before maturity, where the pool's depth is stored.
     max_quote_age_days, max_rate_age_days
         Older figures are flagged ``stale``; older than ``reject_age_factor`` times that, rejected.
     min_liquidity_usd, min_exit_changes, exit_proxy_venue
@@ -212,6 +218,8 @@ class ScreenSettings:
     simulation_gap, liquidation_gap, simulation_gate
         Difference of probabilities, and probability of liquidation, from which the simulation is the headline;
         bound on the probability of liquidation below which no paths are simulated.
+    preset
+        Name of the preset whose thresholds stand where the user gave none; said, not read.
     """
 
     size_usd: float
@@ -231,6 +239,7 @@ class ScreenSettings:
     borrow: BorrowForecast | None = None
     exit_yields: Mapping[str, ExitYield] = field(default_factory=lambda: MappingProxyType({}))
     liquidation_loss: float = 1.0
+    max_exit_impact: float = 0.01
     max_quote_age_days: float = 1.0
     max_rate_age_days: float = 1.0
     reject_age_factor: float = 4.0
@@ -246,12 +255,14 @@ class ScreenSettings:
     simulation_gap: float = 0.02
     liquidation_gap: float = 0.001
     simulation_gate: float = 0.0001
+    preset: str | None = None
 
     def __post_init__(self) -> None:
         for name in (*_POSITIVE, *_POSITIVE_OR_NONE):
             self._check(name, positive(name))
         for name in ("max_p_loss", "max_p_liquidation", "liquidation_loss"):
             self._check(name, probability(name))
+        self._check("max_exit_impact", positive("max_exit_impact"), share("max_exit_impact"))
         self._check("min_edge")
         self._check("hurdle", above_minus_one("hurdle"))
         self._check("kappa", not_negative("kappa"))

@@ -20,12 +20,13 @@ from yieldtrade.tokens.breakeven import breakeven_exit_yield, breakeven_yield
 from yieldtrade.tokens.ledger import kept_shares
 from yieldtrade.tokens.positions import (
     Position,
+    liquidation_barrier,
     liquidation_price,
     liquidation_yield,
     open_long,
     open_short,
 )
-from yieldtrade.tokens.pricing import implied_yield_from_yt, pt_price, yt_price
+from yieldtrade.tokens.pricing import pt_price, yt_price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,7 @@ DOMAIN = (
     Bound("exit_tau", lambda exit_tau, tau, **_: (exit_tau >= 0) & (exit_tau < tau), "must be in [0, tau)"),
     positive("accrual_years"),
     share("trading_fee"),
+    share("exit_fee"),
     positive("margin"),
 )
 
@@ -127,6 +129,9 @@ class InterestPeriodArbitrage:
         Time whose yield is received, above 0; None takes ``tau - exit_tau``.
     trading_fee
         Fee f as a share of the ST notional, at entry and at exit.
+    exit_fee
+        The fee at exit where it is another one, as where either holds the price impact of a size; None takes
+        ``trading_fee``.
     yield_fee, yield_fee_base
         Fee phi on distributed yield and what it is taken from, see :func:`yieldtrade.tokens.ledger.distribute`.
     leverage
@@ -153,6 +158,7 @@ class InterestPeriodArbitrage:
     exit_tau: float
     accrual_years: float | None = None
     trading_fee: float
+    exit_fee: float | None = None
     yield_fee: float = 0.0
     yield_fee_base: YieldFeeBase = "none"
     leverage: float | None = None
@@ -164,6 +170,7 @@ class InterestPeriodArbitrage:
     entry_price: float = field(init=False)
     position: Position = field(init=False)
     kept: tuple[float, float] = field(init=False)
+    closing_fee: float = field(init=False)
 
     def __post_init__(self) -> None:
         check_choice("side", self.side, ("long", "short"))
@@ -177,6 +184,7 @@ class InterestPeriodArbitrage:
             exit_tau=self.exit_tau,
             accrual_years=accrual,
             trading_fee=self.trading_fee,
+            exit_fee=self.trading_fee if self.exit_fee is None else self.exit_fee,
             margin=self.margin,
         )
         if self.leverage is None and self.side == "short":
@@ -184,7 +192,7 @@ class InterestPeriodArbitrage:
         self._derive(accrual)
 
     def _derive(self, accrual: float) -> None:
-        """Set the derived fields: years of yield t, price p0 before the fee, balances, shares kept of a growth."""
+        """Set the derived fields: years of yield t, price p0, balances, shares kept of a growth, fee at exit."""
         kept_yt, kept_st = kept_shares(self.yield_fee, self.yield_fee_base)
         price = yt_price(self.implied_apy, self.tau)
         derived = {
@@ -193,6 +201,7 @@ class InterestPeriodArbitrage:
             "position": self._opened(price),
             # the outlay of a cash trade does not grow
             "kept": (kept_yt, 0.0 if self.leverage is None else kept_st),
+            "closing_fee": self.trading_fee if self.exit_fee is None else self.exit_fee,
         }
         for name, value in derived.items():
             object.__setattr__(self, name, value)
@@ -258,7 +267,7 @@ class InterestPeriodArbitrage:
             st=self.position.st,
             growth=growth,
             exit_price=exit_price,
-            trading_fee=self.trading_fee,
+            trading_fee=self.closing_fee,
             kept_yt=self.kept[0],
             kept_st=self.kept[1],
         )
@@ -273,7 +282,7 @@ class InterestPeriodArbitrage:
         }
         if scenario.exit_implied is not None:
             per_yield = self.exit_tau * (1.0 + scenario.exit_implied) ** (-self.exit_tau - 1.0)
-            slopes["exit_implied"] = (held.yt - self.trading_fee * abs(held.yt)) * per_yield
+            slopes["exit_implied"] = (held.yt - self.closing_fee * abs(held.yt)) * per_yield
         return slopes
 
     def against_underlying(self, scenario: Scenario) -> Any:
@@ -297,7 +306,7 @@ class InterestPeriodArbitrage:
             "implied_move": held.yt * (p1 - unmoved),
             "yield": kept_yt * held.yt * g,
             "carry": -kept_st * held.yt * p0 * g,
-            "fees": self.opening_fee * (1.0 + kept_st * g) - self.trading_fee * abs(held.yt) * p1,
+            "fees": self.opening_fee * (1.0 + kept_st * g) - self.closing_fee * abs(held.yt) * p1,
         }
 
     def break_even_settled(self, exit_implied: float) -> BreakEven:
@@ -310,6 +319,7 @@ class InterestPeriodArbitrage:
             yield_fee=self.yield_fee,
             yield_fee_base=self.yield_fee_base,
             trading_fee=self.trading_fee,
+            exit_fee=self.exit_fee,
         )
         reason = "" if found.status == "value" else f"it gains at {_WORDS[found.status]} settled APY"
         return BreakEven(found.apy, found.status, reason)
@@ -326,6 +336,7 @@ class InterestPeriodArbitrage:
             yield_fee=self.yield_fee,
             yield_fee_base=self.yield_fee_base,
             trading_fee=self.trading_fee,
+            exit_fee=self.exit_fee,
         )
         reason = "" if found.status == "value" else f"it gains at {_WORDS[found.status]} exit yield"
         return BreakEven(found.apy, found.status, reason)
@@ -336,7 +347,7 @@ class InterestPeriodArbitrage:
         settled, implied = math.log1p(settled_apy), math.log1p(self.implied_apy)
         grows = kept_yt * held.yt + kept_st * held.st
         principal = pt_price(self.implied_apy, self.tau)
-        closing_fee = self.trading_fee * abs(held.yt)
+        closing_fee = self.closing_fee * abs(held.yt)
 
         # written in changes since the entry, so that without fees it starts at exactly nothing
         def gain(t: float) -> float:
@@ -355,7 +366,7 @@ class InterestPeriodArbitrage:
         Along the break-even the profit stays 0, and it is linear in growth and in exit price.
         """
         held, (kept_yt, kept_st) = self.position, self.kept
-        per_price = held.yt - self.trading_fee * abs(held.yt)
+        per_price = held.yt - self.closing_fee * abs(held.yt)
         per_growth = kept_yt * held.yt + kept_st * held.st
         rise = self.exit_price(exit_implied + ONE_POINT) - self.exit_price(exit_implied)
         growth = float(self.growth(break_even) - per_price * rise / per_growth)
@@ -427,17 +438,13 @@ class InterestPeriodArbitrage:
         held, (kept_yt, kept_st) = self.position, self.kept
         growth = math.expm1(accrued * math.log1p(settled_apy))
         st = held.st + (kept_yt * held.yt + kept_st * held.st) * growth
-        margin = self.margin * (1.0 + growth) if self.margin_accrues else self.margin
-        if self.side == "long":
-            price = (-self.maintenance_ratio * min(st, 0.0) - margin) / held.yt
-            safe = price <= 0
-        else:
-            price = (st + margin) / (-self.maintenance_ratio * held.yt)
-            safe = price >= 1
-        if safe:
-            return -math.inf * self.sign
-        # a long whose price would have to be 1 or more is below its limit at every yield
-        return math.inf if price >= 1 else implied_yield_from_yt(price, tau)
+        later = Position(
+            yt=held.yt,
+            st=st,
+            margin=self.margin * (1.0 + growth) if self.margin_accrues else self.margin,
+            margin_accrues=self.margin_accrues,
+        )
+        return float(liquidation_barrier(later, tau, maintenance_collateral_ratio=self.maintenance_ratio))
 
 
 _WORDS: Mapping[str, str] = {"never": "no", "always": "every"}

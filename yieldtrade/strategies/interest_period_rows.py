@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yieldtrade.conventions import DAYS_PER_YEAR, year_fraction
 from yieldtrade.market import days_between, pricing_start
+from yieldtrade.strategies import fills
 from yieldtrade.strategies.inputs import Scenario
 from yieldtrade.strategies.interest_period import CLOCK_MULTIPLES, InterestPeriodArbitrage, naive_edge
 from yieldtrade.strategies.risk import (
@@ -21,8 +23,8 @@ from yieldtrade.strategies.risk import (
     probability_of_loss,
 )
 from yieldtrade.strategies.scoring import hurdle_profit, score
+from yieldtrade.strategies.venue_terms import read_fees, read_margin
 from yieldtrade.strategies.worksheet import Worksheet, write_row
-from yieldtrade.tokens.margin import max_leverage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,13 +34,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from yieldtrade.market import Contract
-    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield, YieldForecast
     from yieldtrade.strategies.interest_period import Side
     from yieldtrade.strategies.risk import Draws
     from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.strategies.subject import Market, Subject
+    from yieldtrade.strategies.venue_terms import Fees, Margin
     from yieldtrade.strategies.worksheet import Arithmetic
-    from yieldtrade.tokens.ledger import YieldFeeBase
 
 NAME = "interest_period"
 SIDES: tuple[Side, ...] = ("long", "short")
@@ -61,14 +64,6 @@ class Holding(NamedTuple):
         return self.days / DAYS_PER_YEAR
 
 
-class Fees(NamedTuple):
-    """What the venue charges."""
-
-    trading_fee: float
-    yield_fee: float
-    yield_fee_base: YieldFeeBase
-
-
 class Outlook(NamedTuple):
     """What may come: the settled APY, the implied yield at exit where that matters, costs in any case."""
 
@@ -77,19 +72,11 @@ class Outlook(NamedTuple):
     flat_costs: float
 
 
-class Margin(NamedTuple):
-    """Terms of levered trading; ``cap`` is the largest leverage for this side."""
-
-    maintenance_ratio: float
-    accrues: bool
-    cap: float
-
-
-def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
+def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
     """Yield the row of a long and that of a short; both live through the same simulated futures."""
     futures = Futures()
     for side in SIDES:
-        yield write_row(desk, market, NAME, side, partial(_fill, side=side, futures=futures))
+        yield write_row(desk, subject, NAME, side, partial(_fill, side=side, futures=futures))
 
 
 class Futures:
@@ -117,8 +104,8 @@ class Drawn(NamedTuple):
 
 def _fill(sheet: Worksheet, side: Side, futures: Futures) -> None:
     levered = side == "short" or "maintenance_collateral_ratio" in sheet.market.contract.terms
-    fees, holding = _fees(sheet), _holding(sheet)
-    margin = _margin(sheet, side, fees) if levered else None
+    fees, holding = read_fees(sheet), _holding(sheet)
+    margin = read_margin(sheet, side, fees) if levered else None
     if holding is None:
         return
     forecast, exits = _outlook(sheet, side, holding, levered=levered)
@@ -126,6 +113,10 @@ def _fill(sheet: Worksheet, side: Side, futures: Futures) -> None:
         return
     trade = _trade(sheet, side, fees, holding, margin)
     exit_implied = trade.implied_apy if exits is None else exits.mean
+    filled = _filled(sheet, trade, holding, exit_implied)
+    if filled is None:
+        return
+    trade = filled
     exit_price = trade.exit_price(exit_implied)
     _describe(sheet, trade, holding, exit_price)
     if forecast is None:
@@ -151,14 +142,6 @@ def _outlook(
     # at maturity a YT is worth nothing whatever the yield; only a margin call on the way still depends on it
     exits = sheet.exit_yield(holding.days) if holding.exit_tau > 0 or levered else None
     return forecast, exits
-
-
-def _fees(sheet: Worksheet) -> Fees | None:
-    trading_fee, base = sheet.number("trading_fee"), sheet.word("yield_fee_base")
-    yield_fee = 0.0 if base == "none" else sheet.number("yield_fee")
-    if trading_fee is None or base is None or yield_fee is None:
-        return None
-    return Fees(trading_fee, yield_fee, cast("YieldFeeBase", base))
 
 
 def _holding(sheet: Worksheet) -> Holding | None:
@@ -206,27 +189,6 @@ def accrual_period(contract: Contract, start: datetime, end: datetime) -> tuple[
     return start, accrues_to
 
 
-def _margin(sheet: Worksheet, side: Side, fees: Fees | None) -> Margin | None:
-    names = ("initial_collateral_ratio", "maintenance_collateral_ratio", "leverage_buffer", "max_leverage")
-    found = [sheet.number(name) for name in names]
-    accrues = sheet.word("margin_accrues")
-    if fees is None or accrues is None or None in found:
-        return None
-    initial, maintenance, buffer, cap = (value or 0.0 for value in found)
-    largest = max_leverage(
-        side,
-        cap=cap,
-        initial_collateral_ratio=initial,
-        maintenance_collateral_ratio=maintenance,
-        trading_fee=fees.trading_fee,
-        leverage_buffer=buffer,
-        # no time-weighted price is stored: the spot price stands for it
-        twap=1.0,
-        spot=1.0,
-    )
-    return Margin(maintenance, accrues.lower() == "true", float(largest))
-
-
 def _trade(
     sheet: Worksheet, side: Side, fees: Fees, holding: Holding, margin: Margin | None
 ) -> InterestPeriodArbitrage:
@@ -253,10 +215,36 @@ def _trade(
     return trade
 
 
+def _filled(
+    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, exit_implied: float
+) -> InterestPeriodArbitrage | None:
+    """Return the trade at what the pool's fills cost, where its depth is known; None where it cannot fill them."""
+    depth, long = sheet.depth(), trade.side == "long"
+    if depth is None:
+        return trade
+    if long:
+        spent = trade.margin * (1.0 if trade.leverage is None else trade.leverage)
+        entry = fills.accepted(sheet, depth.spend("BUY_YT", spent))
+    else:
+        entry = fills.accepted(sheet, depth.trade("SELL_YT", -float(trade.position.yt)))
+    if entry is None:
+        return None
+    fills.use_fill(sheet, "entry", entry)
+    # borrowed ST pays the fee out of what it buys, own ST pays it on top
+    fee = entry.cost_of_spending if long and trade.leverage is not None else entry.cost
+    opened = replace(trade, trading_fee=fee)
+    sheet.put(leverage_mark=opened.mark_leverage)
+    if trade.exit_tau == 0:
+        return opened
+    units = float(abs(opened.position.yt))
+    leaving = fills.leave(sheet, "SELL_YT" if long else "BUY_YT", units, holding.end, exit_implied)
+    return None if leaving is None else replace(opened, exit_fee=leaving.cost)
+
+
 def _describe(sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, exit_price: float) -> None:
     """Write what does not depend on the forecast: legs, costs, liquidation."""
     held, p0, p1 = trade.position, trade.entry_price, exit_price
-    fee, contract, start = trade.trading_fee, sheet.market.contract, sheet.desk.as_of
+    fee, contract, start = trade.closing_fee, sheet.market.contract, sheet.desk.as_of
     token, amount = f"YT-{contract.contract_id}", abs(held.yt)
     opening_fee, closing_fee = -trade.opening_fee, fee * amount * p1
     if trade.leverage is None:
@@ -366,7 +354,7 @@ def arithmetic(sheet: Arithmetic, trade: InterestPeriodArbitrage, scenario: Scen
         k_yt=k_yt,
         k_st=k_st,
         g=g,
-        f=f,
+        f=trade.closing_fee,
     )
 
 

@@ -16,8 +16,8 @@ from yieldtrade.errors import DomainError
 from yieldtrade.lending.leverage import check_ltv_limits, leverage_cap
 from yieldtrade.strategies.inputs import Scenario, above_minus_one
 from yieldtrade.strategies.returns import annual_return
-from yieldtrade.strategies.risk import first_passage
-from yieldtrade.strategies.roots import first_crossing
+from yieldtrade.strategies.risk import first_passage, passage_odds
+from yieldtrade.strategies.roots import first_crossing, rate_limit
 from yieldtrade.strategies.row import BreakEven
 from yieldtrade.tokens.pricing import pt_price
 
@@ -279,7 +279,7 @@ class LeveragedPrincipalLoop:
             return BreakEven(
                 None, "never", "the PT does not bring the wanted wealth even with a debt of nothing"
             )
-        return BreakEven(math.expm1(math.log(room / self.debt) / self.years), "value")
+        return rate_limit(room / self.debt, self.years, "borrow APY")
 
     def break_evens(self, borrow_apy: float, hurdle_apy: float | None) -> dict[str, BreakEven]:
         """Every break-even of the loop (strategies.md 5)."""
@@ -361,9 +361,7 @@ class LeveragedPrincipalLoop:
         start = math.log(self.liquidation_ltv / self.ltv)
         final = self.loan_to_value(scenario.borrow_apy, years, scenario.underlying_ratio)
         end = np.log(self.liquidation_ltv / np.asarray(final))
-        if vol == 0:
-            return np.where(end <= 0, 1.0, 0.0)
-        return np.asarray(np.exp(-2.0 * start * np.maximum(end, 0.0) / (vol * vol * years)))
+        return passage_odds(start, end, vol * math.sqrt(years))
 
     def p_liquidation(self, borrow_apy: float, vol: float) -> float:
         """Probability of liquidation while held at one borrow APY, watched without pause (strategies.md 7)."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from yieldtrade.conventions import DAYS_PER_YEAR
+from yieldtrade.conventions import DAYS_PER_YEAR, apy_from_apr
 from yieldtrade.errors import MissingDataError
 from yieldtrade.lending.leverage import check_ltv_limits, leverage_cap
 from yieldtrade.lending.oracle import LinearDiscountOracle, MarketTwapOracle
+from yieldtrade.strategies import fills
 from yieldtrade.strategies.inputs import BorrowForecast, PriceRisk, Scenario
 from yieldtrade.strategies.principal_loop import LeveragedPrincipalLoop
 from yieldtrade.strategies.risk import (
@@ -28,9 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from yieldtrade.lending.oracle import PrincipalOracle
-    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.depth import Execution
+    from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield
     from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.strategies.subject import Subject
     from yieldtrade.strategies.worksheet import Arithmetic
 
 NAME = "principal_loop"
@@ -46,9 +51,9 @@ class Loan(NamedTuple):
     oracle: PrincipalOracle
 
 
-def opportunities(desk: Desk, market: Market) -> Iterator[Opportunity]:
+def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
     """Yield the one row of a contract."""
-    yield write_row(desk, market, NAME, "", _fill)
+    yield write_row(desk, subject, NAME, "", _fill)
 
 
 def _fill(sheet: Worksheet) -> None:
@@ -59,8 +64,11 @@ def _fill(sheet: Worksheet) -> None:
     exits = sheet.exit_yield(days) if early else None
     if loan is None or borrow is None or price_risk is None or (early and exits is None):
         return
-    trade = _trade(sheet, loan, days)
+    trade = _trade(sheet, loan, days, None if exits is None else exits.mean)
     if trade is None:
+        return
+    borrow = _own_impact(sheet, borrow, trade.debt)
+    if borrow is None:
         return
     scenario = Scenario(
         borrow_apy=borrow.mean_apy, exit_implied=trade.implied_apy if exits is None else exits.mean
@@ -98,7 +106,7 @@ def _borrow(sheet: Worksheet) -> BorrowForecast | None:
         borrow = settings.borrow
         sheet.use(InputLine("borrow_apy", borrow.mean_apy, "APY", None, None, "given by the user"))
         sheet.use(InputLine("borrow_apy_sd", borrow.sd_apy, "APY", None, None, "given by the user"))
-        sheet.put(borrow_apy_now=borrow.mean_apy)
+        sheet.put(borrow_apy_now=borrow.mean_apy, borrow_apy_post_trade=borrow.mean_apy)
         return borrow
     spread = sheet.lender_number("borrow_apy_sd")
     try:
@@ -108,9 +116,43 @@ def _borrow(sheet: Worksheet) -> BorrowForecast | None:
         return None
     line = sheet.desk.line("borrow_apy", rate.borrow_apy, "APY", rate.at, rate.source)
     sheet.use_dated(line, settings.max_rate_age_days)
-    sheet.flag("no_borrow_curve")
     sheet.put(borrow_apy_now=rate.borrow_apy)
+    if sheet.desk.reserve() is None:
+        sheet.flag("no_borrow_curve")
+        sheet.put(borrow_apy_post_trade=rate.borrow_apy)
     return None if spread is None else BorrowForecast(mean_apy=rate.borrow_apy, sd_apy=spread)
+
+
+def _own_impact(sheet: Worksheet, borrow: BorrowForecast, debt: float) -> BorrowForecast | None:
+    """Return the borrow rate once the own debt is taken, by the lender's curve (strategies.md 2.1).
+
+    Without a curve, or at the user's own rate, it stays what it is; None where there is less to borrow.
+    """
+    desk = sheet.desk
+    settings = desk.settings
+    reserve = desk.reserve() if settings.borrow is None else None
+    if reserve is None:
+        return borrow
+    lender, name = desk.lender(), f"borrow_curve.{settings.debt_asset}"
+    sheet.use(desk.parameter(lender.venue_id, lender.terms.parameters[name], lender.terms.text(name)))
+    if debt > reserve.available:
+        _too_much_debt(sheet, debt, reserve.available)
+        return None
+    after = float(reserve.borrow_apy_after(debt))
+    marginal = apy_from_apr(float(reserve.marginal_borrow_rate(debt)), reserve.periods_per_year)
+    source = f"curve of {lender.venue_id} with the own debt, which others do not react to"
+    sheet.use(InputLine("borrow_apy_post_trade", after, "APY", None, None, source))
+    sheet.put(borrow_apy_post_trade=after, borrow_apy_marginal=float(marginal))
+    sheet.figure(
+        borrow_apy_of_curve_now=float(reserve.borrow_apy),
+        borrow_headroom_to_kink_usd=float(reserve.headroom_to_next_kink()),
+    )
+    return replace(borrow, mean_apy=after)
+
+
+def _too_much_debt(sheet: Worksheet, debt: float, available: float) -> None:
+    text = f"a debt of {debt:,.0f} USD is more than the {available:,.0f} USD left to borrow"
+    sheet.reject("size_above_capacity", debt, available, text)
 
 
 def _price_risk(sheet: Worksheet) -> PriceRisk | None:
@@ -139,27 +181,30 @@ def _days(sheet: Worksheet) -> float:
     return left
 
 
-def _trade(sheet: Worksheet, loan: Loan, days: float) -> LeveragedPrincipalLoop | None:
-    """Build the loop at the chosen leverage; None where no leverage is allowed."""
+def _trade(
+    sheet: Worksheet, loan: Loan, days: float, exit_implied: float | None
+) -> LeveragedPrincipalLoop | None:
+    """Build the loop at the chosen leverage; None where no leverage is allowed, or the pool cannot fill it."""
     quote, tau, settings = sheet.market.quote, sheet.market.tau, sheet.desk.settings
     if quote is None or tau is None:
         return None
     check_ltv_limits(loan.max_ltv, loan.liquidation_ltv)
-    entry_cost = (1.0 + loan.trading_fee) * (1.0 + settings.costs.swap) - 1.0
     early = days < sheet.market.days_left
-    sale = (1.0 - loan.trading_fee) * (1.0 - settings.costs.exit_slippage) if early else 1.0
     price, counted = pt_price(quote.implied_apy, tau), loan.oracle.price(tau)
     if counted > price:
         sheet.flag("oracle_above_market")
-    # a loan against more than the PT would fetch cannot be liquidated whole, so the cap counts the lesser
-    cap = leverage_cap(loan.max_ltv, min(counted, price), price * (1.0 + entry_cost))
-    at_oracle = leverage_cap(loan.max_ltv, counted, price * (1.0 + entry_cost))
-    sheet.figure(max_leverage_at_oracle=at_oracle if math.isfinite(at_oracle) else None)
-    leverage = sheet.leverage(cap)
+    entry = _entry_cost(sheet, loan, price, counted)
+    if entry is None:
+        return None
+    leverage, entry_cost = entry
     if leverage < 1:
         sheet.reject(
             "above_max_leverage", 1.0, leverage, f"a loop has a leverage of 1 or more, not {leverage:g}"
         )
+        return None
+    units = leverage * sheet.capital / (price * (1.0 + entry_cost))
+    sale = _sale(sheet, loan, days, units, exit_implied) if early else 1.0
+    if sale is None:
         return None
     return LeveragedPrincipalLoop(
         implied_apy=quote.implied_apy,
@@ -174,6 +219,55 @@ def _trade(sheet: Worksheet, loan: Loan, days: float) -> LeveragedPrincipalLoop 
         equity=sheet.capital,
         liquidation_loss=settings.liquidation_loss,
     )
+
+
+def _entry_cost(sheet: Worksheet, loan: Loan, price: float, counted: float) -> tuple[float, float] | None:
+    """Choose the leverage and return it with the cost of entry, None where the pool cannot fill it.
+
+    Where the depth is known, the cost of what is bought at the leverage that the fee alone would allow sets the
+    cap; the cost of what is then bought is not above that.
+    """
+    swap, depth = sheet.desk.settings.costs.swap, sheet.depth()
+
+    def cost_with(fee: float) -> float:
+        return (1.0 + fee) * (1.0 + swap) - 1.0
+
+    def bought(leverage: float) -> Execution | None:
+        spent = leverage * sheet.capital / (1.0 + swap)
+        return None if depth is None else fills.accepted(sheet, depth.spend("BUY_PT", spent))
+
+    def cap(counted: float, fee: float) -> float:
+        return leverage_cap(loan.max_ltv, counted, price * (1.0 + cost_with(fee)))
+
+    # a loan against more than the PT would fetch cannot be liquidated whole, so the cap counts the lesser
+    prudent, fee = min(counted, price), loan.trading_fee
+    if depth is not None:
+        tried = bought(sheet.leverage_within(cap(prudent, fee)))
+        if tried is None:
+            return None
+        fee = tried.cost
+    at_oracle = cap(counted, fee)
+    sheet.figure(max_leverage_at_oracle=at_oracle if math.isfinite(at_oracle) else None)
+    leverage = sheet.leverage(cap(prudent, fee))
+    done = bought(leverage) if leverage > 0 else None
+    if done is not None:
+        fills.use_fill(sheet, "entry", done)
+        fee = done.cost
+        sheet.work("c_in", "(1.0 + f)*(1.0 + swap) - 1.0", cost_with(fee), f=fee, swap=swap)
+    return leverage, cost_with(fee)
+
+
+def _sale(
+    sheet: Worksheet, loan: Loan, days: float, units: float, exit_implied: float | None
+) -> float | None:
+    """Share of the PT's value that a sale before maturity brings, None where the pool cannot take them."""
+    fee, desk = loan.trading_fee, sheet.desk
+    if sheet.depth() is not None and exit_implied is not None:
+        done = fills.leave(sheet, "SELL_PT", units, desk.as_of + timedelta(days=days), exit_implied)
+        if done is None:
+            return None
+        fee = done.cost
+    return (1.0 - fee) * (1.0 - desk.settings.costs.exit_slippage)
 
 
 def _describe(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow_apy: float) -> None:
@@ -284,8 +378,7 @@ def _check(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow_apy: float) -
         rate = desk.borrow_rate()
         available = rate.supply_usd - rate.borrow_usd
         if trade.debt > available:
-            text = f"a debt of {trade.debt:,.0f} USD is more than the {available:,.0f} USD left to borrow"
-            sheet.reject("size_above_capacity", trade.debt, available, text)
+            _too_much_debt(sheet, trade.debt, available)
 
 
 def _losses(

@@ -10,7 +10,7 @@ import math
 import zlib
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from yieldtrade.strategies.inputs import Scenario
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 TAIL = 0.05
 # Paths that stay this many standard deviations of a step away reach the barrier less than once in 10^21.
 FAR = 5.0
+# A distance in steps that no path covers; it stands for infinity, which has no product with 0.
+OUT_OF_REACH = 1e9
+
+Monitoring: TypeAlias = Literal["continuous", "discrete"]
 _NORMAL = NormalDist()
 # Mean of the worst 5 % of a standard normal, 2.062713 (strategies.md 7).
 ES_FACTOR = _NORMAL.pdf(_NORMAL.inv_cdf(TAIL)) / TAIL
@@ -322,29 +326,64 @@ def probability_of_loss(
     )
 
 
+def passage_odds(start: Any, end: Any, spread: float) -> NDArray[np.float64]:
+    """Probability that a Brownian bridge between two distances to a barrier touched it, ``exp(-2*a*b/s^2)``.
+
+    Parameters
+    ----------
+    start, end
+        Distances a and b to the barrier, numbers or arrays; 0 or less lies past it.
+    spread
+        Standard deviation s of the motion over the whole time; 0 is a straight line.
+    """
+    import numpy as np
+
+    left, right = np.maximum(start, 0.0), np.maximum(end, 0.0)
+    if spread == 0:
+        return np.where((left == 0) | (right == 0), 1.0, 0.0)
+    return np.asarray(np.exp(-2.0 * left * right / (spread * spread)))
+
+
 def crossing_odds(
-    start: NDArray[np.float64], share_of_end: NDArray[np.float64], end: NDArray[np.float64], bridge: Bridge
+    start: NDArray[np.float64],
+    share_of_end: NDArray[np.float64],
+    end: NDArray[np.float64],
+    bridge: Bridge,
+    monitoring: Monitoring = "continuous",
 ) -> NDArray[np.float64]:
-    """Probability that each path touched the barrier, watched without pause (Brownian-bridge test).
+    """Probability that each path touched the barrier (Brownian-bridge test between the moments).
 
     The distance of path i to the barrier at moment k is ``start[k] + share_of_end[k]*end[i] + bridge[k, i]``,
-    in standard deviations of one step.
+    in standard deviations of one step; where each path has its own barrier, ``start`` is of shape
+    (moments, paths).
+
+    Parameters
+    ----------
+    start, share_of_end, end, bridge
+        The paths.
+    monitoring
+        ``continuous`` watches without pause, ``discrete`` at the moments only, where being on the barrier is safe.
 
     Returns
     -------
     numpy.ndarray
         Shape (paths,): 1 where a moment lies past the barrier, else ``1 - prod(1 - exp(-2 a b))`` over the
-        steps from a to b.
+        steps from a to b, or 0 where only the moments count.
     """
     import numpy as np
 
-    lowest = start.min() + np.minimum(end, 0.0) + bridge.lowest
+    start = start[:, None] if start.ndim == 1 else start
+    lowest = start.min(axis=0) + np.minimum(end, 0.0) + bridge.lowest
     near = np.flatnonzero(lowest < FAR)
     odds = np.zeros(end.size)
     if near.size:
-        distance = start[:, None] + share_of_end[:, None] * end[near] + bridge.paths[: start.size, near]
-        # past the barrier counts as on it, where the step is sure to have touched
-        within = np.maximum(distance, 0.0)
+        first = start if start.shape[1] == 1 else start[:, near]
+        distance = first + share_of_end[:, None] * end[near] + bridge.paths[: len(start), near]
+        if monitoring == "discrete":
+            odds[near] = (distance < 0).any(axis=0)
+            return odds
+        # past the barrier counts as on it, where the step is sure to have touched; a barrier at infinity as far
+        within = np.clip(distance, 0.0, OUT_OF_REACH)
         odds[near] = 1.0 - (1.0 - np.exp(-2.0 * within[:-1] * within[1:])).prod(axis=0)
     return odds
 

@@ -115,6 +115,9 @@ def _printed(value: float | None, symbol: str) -> str:
 class Opportunity:
     """One trade at the user's size; a field is None where it does not apply or is not known.
 
+    ``market`` names the contract, the pool, or the contracts traded together; ``maturity`` is that of the first
+    contract, None for a pool.
+
     Rates are APYs as fractions, ``*_usd`` dollars, ``*_days`` days, ``cost_in`` and ``cost_out`` fractions of
     the capital, prices ST per token. ``horizon_return`` is the expected PnL over the capital and is the
     headline below 30 days (``show_apy`` False). ``figures`` holds what only some strategies have.
@@ -130,7 +133,7 @@ class Opportunity:
     venue: str
     market: str
     underlying: str
-    maturity: datetime
+    maturity: datetime | None
     as_of: datetime
     horizon_days: float | None = None
     size_usd: float

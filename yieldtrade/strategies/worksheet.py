@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from yieldtrade.conventions import DAY_SECONDS
 from yieldtrade.errors import DomainError, YieldtradeError
 from yieldtrade.strategies import ranking
+from yieldtrade.strategies.depth import FoundDepth
 from yieldtrade.strategies.returns import annual_return
 from yieldtrade.strategies.row import ExplainLine, InputLine, Leg, Opportunity, Reason
 
@@ -17,22 +18,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from yieldtrade.market import Terms
-    from yieldtrade.strategies.desk import Desk, Market
+    from yieldtrade.strategies.depth import Depth
+    from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield, Scenario, YieldForecast
     from yieldtrade.strategies.risk import Trade
     from yieldtrade.strategies.row import BreakEven
+    from yieldtrade.strategies.subject import Market, Subject
 
 
 def write_row(
-    desk: Desk, market: Market, strategy: str, side: str, fill: Callable[[Worksheet], None]
+    desk: Desk, subject: Subject, strategy: str, side: str, fill: Callable[[Worksheet], None]
 ) -> Opportunity:
-    """Write one row: what speaks against the market, then what ``fill`` finds.
+    """Write one row: what speaks against the subject, then what ``fill`` finds.
 
     A figure that contradicts itself becomes a reason against the row; it never stops the screen.
     """
-    sheet = Worksheet(desk, market, strategy, side)
-    sheet.read_market()
-    if market.tau is not None and market.quote is not None:
+    sheet = Worksheet(desk, subject, strategy, side)
+    sheet.read_subject()
+    if subject.is_priced:
         try:
             fill(sheet)
         except YieldtradeError as error:
@@ -50,9 +53,9 @@ class Arithmetic(Protocol):
 class Worksheet:
     """One row in the making. A missing input becomes a reason, never a default."""
 
-    def __init__(self, desk: Desk, market: Market, strategy: str, side: str) -> None:
+    def __init__(self, desk: Desk, subject: Subject, strategy: str, side: str) -> None:
         self.desk = desk
-        self.market = market
+        self.subject = subject
         self.capital = desk.settings.size_usd
         self._fields: dict[str, Any] = {"strategy": strategy, "side": side}
         self._inputs: list[InputLine] = []
@@ -65,17 +68,20 @@ class Worksheet:
         self._figures: dict[str, float | None] = {}
         self._st_price: float | None = None
 
-    def number(self, name: str) -> float | None:
-        """Return a numeric term of the contract; a missing one rejects the row."""
-        contract = self.market.contract
-        return self._number(contract.terms, contract.venue_id, name)
+    @property
+    def market(self) -> Market:
+        """The contract, where the subject is one; the first to mature, where it is several."""
+        return self.subject.markets[0]
 
-    def word(self, name: str) -> str | None:
-        """Return a term of the contract that is a word; a missing one rejects the row."""
-        contract = self.market.contract
-        if not self._known(contract.terms, contract.venue_id, name):
-            return None
-        return contract.terms.text(name)
+    def number(self, name: str, market: Market | None = None) -> float | None:
+        """Return a numeric term of the subject, or of one of its contracts; a missing one rejects the row."""
+        terms, owner = self._terms(market)
+        return self._number(terms, owner, name)
+
+    def word(self, name: str, market: Market | None = None) -> str | None:
+        """Return a term that is a word, as `number` does a numeric one."""
+        terms, owner = self._terms(market)
+        return terms.text(name) if self._known(terms, owner, name) else None
 
     def lender_number(self, name: str) -> float | None:
         """Return a numeric term of the lender; a missing one rejects the row."""
@@ -145,14 +151,14 @@ class Worksheet:
 
     def forecast(self, start: datetime, end: datetime, *, needed: bool) -> YieldForecast | None:
         """Return the forecast of the underlying's settled APY; where needed, its absence rejects the row."""
-        underlying = self.market.contract.underlying
-        if self.desk.is_points_market(self.market):
+        underlying = self.subject.underlying
+        if self.desk.is_points_market(self.subject):
             self.flag("points_market")
             text = "publishes a yield of zero and pays in points, which have no stored price"
             if needed:
                 self.missing(f"{underlying} {text}: its YT cannot be valued", "forecast_missing")
             return None
-        found, problem = self.desk.forecast(self.market, start, end)
+        found, problem = self.desk.forecast(self.subject, start, end)
         if found is None:
             text = f"no forecast of {underlying}: {problem}"
             if needed:
@@ -169,9 +175,10 @@ class Worksheet:
         )
         return found
 
-    def exit_yield(self, horizon_days: float) -> ExitYield | None:
-        """Return the exit yield; if nothing measures its spread, the row is rejected."""
-        found = self.desk.exit_yield(self.market, horizon_days)
+    def exit_yield(self, horizon_days: float, market: Market | None = None) -> ExitYield | None:
+        """Return the exit yield of a contract; if nothing measures its spread, the row is rejected."""
+        market = market or self.market
+        found = self.desk.exit_yield(market, horizon_days)
         if found is None:
             self.missing(
                 f"no stored quotes measure how far implied yields move in {horizon_days:.3g} days: "
@@ -181,18 +188,31 @@ class Worksheet:
         if found.proxy is not None:
             self.flag("exit_sd_proxy")
             self.note(f"spread of the exit yield: {found.proxy}")
+        mean_name, sd_name = self.named(market, "exit_implied"), self.named(market, "exit_implied_sd")
         mean_source = "the entry yield: a random walk has no drift"
-        self.use(InputLine("exit_implied", found.mean, "APY", None, None, mean_source))
-        spread_source = self.desk.spread_text(self.market, horizon_days)
-        self.use(InputLine("exit_implied_sd", found.sd, "APY", None, None, spread_source))
-        self.figure(exit_implied=found.mean, exit_implied_sd=found.sd)
+        self.use(InputLine(mean_name, found.mean, "APY", None, None, mean_source))
+        spread_source = self.desk.spread_text(market, horizon_days)
+        self.use(InputLine(sd_name, found.sd, "APY", None, None, spread_source))
+        self.figure(**{mean_name: found.mean, sd_name: found.sd})
         return found
+
+    def depth(self, market: Market | None = None) -> Depth | None:
+        """Return the pool of a contract at its quoted yield, None where its depth is not known."""
+        return self.desk.depth(market or self.market).depth
+
+    def exit_depth(self, usd: float) -> None:
+        """Set how much can be sold within the accepted price impact; of several exits the tightest counts."""
+        known = self._fields.get("exit_depth_usd")
+        self.put(exit_depth_usd=usd if known is None else min(usd, known))
+
+    def named(self, market: Market, name: str) -> str:
+        """Return a name for a figure of one contract, told apart where the subject has several."""
+        return name if len(self.subject.markets) == 1 else f"{market.contract.contract_id}.{name}"
 
     def leverage(self, cap: float) -> float:
         """Choose the leverage: the user's, refused above the cap, else the default, cut to it."""
         settings = self.desk.settings
-        limit = cap if settings.max_leverage is None else min(cap, settings.max_leverage)
-        wanted = settings.default_leverage if settings.leverage is None else settings.leverage
+        wanted, limit = self._wanted_leverage(cap)
         if wanted > limit and settings.leverage is None:
             self.flag("leverage_cut")
         elif wanted > limit:
@@ -201,6 +221,15 @@ class Worksheet:
         chosen = min(wanted, limit)
         self.put(leverage=chosen, max_leverage=cap if math.isfinite(cap) else None)
         return chosen
+
+    def leverage_within(self, cap: float) -> float:
+        """Return the leverage that `leverage` would choose, and write nothing."""
+        return min(self._wanted_leverage(cap))
+
+    def _wanted_leverage(self, cap: float) -> tuple[float, float]:
+        settings = self.desk.settings
+        limit = cap if settings.max_leverage is None else min(cap, settings.max_leverage)
+        return settings.default_leverage if settings.leverage is None else settings.leverage, limit
 
     def priced(
         self, trade: Trade, scenario: Scenario, *, pnl: float, flat_costs: float, years: float
@@ -251,15 +280,18 @@ class Worksheet:
 
     def opportunity(self) -> Opportunity:
         """Finish the row: apply the limits and freeze it."""
-        contract, quote, fields = self.market.contract, self.market.quote, self._fields
+        subject, fields = self.subject, self._fields
+        quotes = [market.quote for market in subject.markets]
+        # several contracts have no implied yield in common
+        quote = quotes[0] if len(quotes) == 1 else None
         name = "-".join(filter(None, (fields["strategy"], fields["side"])))
         reasons = (*self._reasons, *ranking.limit_reasons(fields, self.desk.settings))
         return Opportunity(
-            row_id=f"{contract.contract_id}:{name}",
-            venue=contract.venue_id,
-            market=contract.contract_id,
-            underlying=contract.underlying,
-            maturity=contract.maturity,
+            row_id=f"{subject.name}:{name}",
+            venue=subject.venue,
+            market=subject.name,
+            underlying=subject.underlying,
+            maturity=subject.maturity,
             as_of=self.desk.as_of,
             size_usd=self.capital,
             capital_usd=self.capital,
@@ -277,38 +309,63 @@ class Worksheet:
             **fields,
         )
 
-    def read_market(self) -> None:
-        """Record the quote, the clock, the price and the hurdle, and what speaks against them."""
-        market, desk = self.market, self.desk
+    def read_subject(self) -> None:
+        """Record quotes, clocks, price and hurdle, and what speaks against them."""
+        desk, markets = self.desk, self.subject.markets
+        if not markets and self.subject.terms.get("paused") is True:
+            self.reject("market_paused", None, None, f"{self.subject.name} is paused")
+        for market in markets:
+            self._read_market(market)
+        if markets:
+            self._read_price(markets[0])
+        if desk.hurdle_input is not None:
+            self.use(desk.hurdle_input)
+            if (desk.hurdle_input.age_days or 0.0) > desk.settings.max_rate_age_days:
+                self.flag("stale_hurdle")
+
+    def _read_market(self, market: Market) -> None:
         contract = market.contract
-        self.flag("no_depth")
+        self._read_depth(market)
         if market.days_left <= 0:
             self.reject("expired", -market.days_left, 0.0, f"matured {-market.days_left:.2f} days ago")
         elif market.tau is None:
             self.missing(market.problem)
         if contract.terms.get("paused") is True:
             self.reject("market_paused", None, None, f"{contract.contract_id} is paused")
-        self._read_quote()
-        price = desk.st_price(market)
+        self._read_quote(market)
+
+    def _read_depth(self, market: Market) -> None:
+        found = FoundDepth(None)
+        if market.tau is not None and market.quote is not None:
+            found = self.desk.depth(market)
+        if found.depth is None:
+            self.flag("no_depth")
+        else:
+            kind, at, source = found.depth.stored.kind, found.depth.stored.at, found.depth.stored.source
+            name, age = self.named(market, "pool_state"), self.desk.age_days(at)
+            line = InputLine(name, kind, "kind of curve", at, age, source)
+            self.use_dated(line, self.desk.settings.max_quote_age_days)
+        if found.problem:
+            self.note(f"{market.contract.contract_id}: {found.problem}")
+
+    def _read_price(self, market: Market) -> None:
+        price = self.desk.st_price(market)
         if price is None:
             self.flag("no_st_price")
         else:
             self._st_price = float(price.value or 0.0)
             self.use(price)
-        if desk.hurdle_input is not None:
-            self.use(desk.hurdle_input)
-            if (desk.hurdle_input.age_days or 0.0) > desk.settings.max_rate_age_days:
-                self.flag("stale_hurdle")
 
-    def _read_quote(self) -> None:
-        quote, desk = self.market.quote, self.desk
+    def _read_quote(self, market: Market) -> None:
+        quote, desk = market.quote, self.desk
         if quote is None:
-            contract_id = self.market.contract.contract_id
+            contract_id = market.contract.contract_id
             self.missing(
                 f"no implied yield of {contract_id} is known at this moment: load quotes, or give one"
             )
             return
-        line = desk.line("implied_apy", quote.implied_apy, "APY", quote.at, quote.source)
+        name = self.named(market, "implied_apy")
+        line = desk.line(name, quote.implied_apy, "APY", quote.at, quote.source)
         limit = desk.settings.max_quote_age_days
         if quote.kind == "given":
             self.flag("given_quote")
@@ -319,6 +376,11 @@ class Worksheet:
         self.flag("undated_quote")
         text = "nobody recorded when the implied yield was quoted, so its age cannot be judged"
         self.reject("stale_data", None, limit, text)
+
+    def _terms(self, market: Market | None) -> tuple[Terms, str]:
+        if market is None:
+            return self.subject.terms, self.subject.owner
+        return market.contract.terms, market.contract.venue_id
 
     def _number(self, terms: Terms, owner: str, name: str) -> float | None:
         if not self._known(terms, owner, name):

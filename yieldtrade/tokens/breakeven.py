@@ -108,19 +108,25 @@ class _Trade(NamedTuple):
 
 
 def _trade(
-    benchmark: Benchmark, entry_price: Any, yield_fee: Any, yield_fee_base: YieldFeeBase, trading_fee: Any
+    benchmark: Benchmark,
+    entry_price: Any,
+    yield_fee: Any,
+    yield_fee_base: YieldFeeBase,
+    trading_fee: Any,
+    exit_fee: Any,
 ) -> _Trade:
     check_choice("benchmark", benchmark, ("underlying", "cash", "levered_long", "levered_short"))
     p0 = checked("entry_price", entry_price, share("entry_price"))
     fee = checked("trading_fee", trading_fee, share("trading_fee"))
+    closing_fee = fee if exit_fee is None else checked("exit_fee", exit_fee, share("exit_fee"))
     yt_kept, st_kept = kept_shares(yield_fee, yield_fee_base)
     if benchmark == "levered_short":
         opening = p0 * (1.0 - fee)
-        return _Trade(-1, opening, 1.0 + fee, yt_kept - opening * st_kept)
+        return _Trade(-1, opening, 1.0 + closing_fee, yt_kept - opening * st_kept)
     # Borrowed ST pays the fee out of what it buys; a buyer's own ST pays it on top.
     opening = p0 / (1.0 - fee) if benchmark == "levered_long" else p0 * (1.0 + fee)
     carry = yt_kept if benchmark == "cash" else yt_kept - opening * st_kept
-    return _Trade(1, opening, 1.0 - fee, carry)
+    return _Trade(1, opening, 1.0 - closing_fee, carry)
 
 
 def breakeven_yield(
@@ -132,6 +138,7 @@ def breakeven_yield(
     yield_fee: Any,
     yield_fee_base: YieldFeeBase,
     trading_fee: Any,
+    exit_fee: Any = None,
 ) -> Breakeven:
     """Solve for the underlying yield at which a trade gains nothing over its benchmark (tokens.md 12).
 
@@ -150,6 +157,8 @@ def breakeven_yield(
         :func:`yieldtrade.tokens.ledger.distribute`.
     trading_fee
         Fee f as a share of the ST notional, at opening and at closing.
+    exit_fee
+        The fee at closing where it is another one, as where either holds the price impact of a size.
 
     Returns
     -------
@@ -160,7 +169,7 @@ def breakeven_yield(
     DomainError
         A value outside its domain, an unknown benchmark or fee base.
     """
-    trade = _trade(benchmark, entry_price, yield_fee, yield_fee_base, trading_fee)
+    trade = _trade(benchmark, entry_price, yield_fee, yield_fee_base, trading_fee, exit_fee)
     years = checked("holding", holding, positive("holding"))
     missing = trade.opening - trade.closing * checked("exit_price", exit_price, share("exit_price"))
     xp = namespace(missing, trade.carry, years)
@@ -190,6 +199,7 @@ def breakeven_exit_yield(
     yield_fee: Any,
     yield_fee_base: YieldFeeBase,
     trading_fee: Any,
+    exit_fee: Any = None,
 ) -> BreakevenExit:
     """Solve for the implied yield at exit at which a trade gains nothing over its benchmark (tokens.md 12).
 
@@ -198,7 +208,7 @@ def breakeven_exit_yield(
 
     Parameters
     ----------
-    benchmark, entry_price, yield_fee, yield_fee_base, trading_fee
+    benchmark, entry_price, yield_fee, yield_fee_base, trading_fee, exit_fee
         As in :func:`breakeven_yield`.
     growth
         Growth g of the underlying over the holding, above -1.
@@ -216,7 +226,7 @@ def breakeven_exit_yield(
     ExpiredError
         ``tau_at_exit`` below 0.
     """
-    trade = _trade(benchmark, entry_price, yield_fee, yield_fee_base, trading_fee)
+    trade = _trade(benchmark, entry_price, yield_fee, yield_fee_base, trading_fee, exit_fee)
     years = checked("tau", tau_at_exit, NOT_EXPIRED, BEFORE_MATURITY)
     price = (trade.opening - trade.carry * checked("growth", growth, GROWTH_ABOVE_MINUS_ONE)) / trade.closing
     xp = namespace(price, years)

@@ -7,7 +7,6 @@ arrays; where a number would be None, an array holds NaN.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -17,15 +16,21 @@ from yieldtrade.elementwise import (
     as_fields,
     check_choice,
     checked,
-    evaluate,
     namespace,
     positive,
-    ratio,
     share,
     where,
 )
 from yieldtrade.errors import DomainError
 from yieldtrade.tokens.ledger import YieldFeeBase, compounded, distribute, distribute_many
+from yieldtrade.tokens.liquidation import (
+    LiquidationDistance,
+    bankruptcy_price,
+    liquidation_barrier,
+    liquidation_distance,
+    liquidation_price,
+    liquidation_yield,
+)
 from yieldtrade.tokens.margin import (
     Position,
     Side,
@@ -37,7 +42,7 @@ from yieldtrade.tokens.margin import (
     time_weighted_price,
     trade_fee,
 )
-from yieldtrade.tokens.pricing import BEFORE_MATURITY, NOT_EXPIRED, implied_yield_from_yt, yt_price
+from yieldtrade.tokens.pricing import yt_price
 
 __all__ = [
     "Closing",
@@ -53,6 +58,7 @@ __all__ = [
     "collateral_ratio",
     "equity",
     "liquidate",
+    "liquidation_barrier",
     "liquidation_distance",
     "liquidation_price",
     "liquidation_yield",
@@ -60,6 +66,7 @@ __all__ = [
     "open_long",
     "open_short",
     "settle",
+    "settle_many",
     "time_to_liquidation",
     "time_weighted_price",
     "trade_fee",
@@ -131,6 +138,37 @@ def settle(position: Position, growth: Any, *, yield_fee: Any, yield_fee_base: Y
     return Position(yt=position.yt, st=st, margin=margin, margin_accrues=position.margin_accrues)
 
 
+def settle_many(
+    position: Position, growth_path: Any, *, yield_fee: Any, yield_fee_base: YieldFeeBase
+) -> Position:
+    """Positions after each of a run of settlements, as arrays of shape (..., n) (tokens.md 8, 10).
+
+    Parameters
+    ----------
+    position
+        Balances of shape (...).
+    growth_path
+        Growth g of each settlement along the last axis, of shape (..., n).
+    yield_fee, yield_fee_base
+        As in :func:`yieldtrade.tokens.ledger.distribute`.
+
+    Raises
+    ------
+    DomainError
+        A value outside its domain, or growths without an axis of settlements.
+    """
+    st = distribute_many(
+        position.yt, position.st, growth_path, yield_fee=yield_fee, yield_fee_base=yield_fee_base
+    )
+    margin = as_array("margin", position.margin)[..., None]
+    return Position(
+        yt=as_array("yt", position.yt)[..., None],
+        st=st,
+        margin=margin * (1.0 + compounded(growth_path)) if position.margin_accrues else margin,
+        margin_accrues=position.margin_accrues,
+    )
+
+
 def add(position: Position, traded: Position) -> Position:
     """Position after a further trade on the same margin account: balances and margins add (tokens.md 8)."""
     extra = balances(traded)
@@ -176,142 +214,6 @@ def close(position: Position, *, fraction: Any, fill_price: Any, trading_fee: An
         yt=yt - k * yt, st=st - k * st, margin=position.margin, margin_accrues=position.margin_accrues
     )
     return Closing(position=rest, realised=k * (yt * fill + st) - fee, fee=fee)
-
-
-def liquidation_price(position: Position, *, maintenance_collateral_ratio: Any) -> Any:
-    """Price at which the collateral ratio meets MCR: long ``(MCR*|s| - M)/x``, short ``(s + M)/(MCR*|x|)``.
-
-    To be computed anew after every settlement (tokens.md 11).
-
-    Parameters
-    ----------
-    position
-        A long is liquidated below this price, a short above it.
-    maintenance_collateral_ratio
-        MCR, above 0.
-
-    Returns
-    -------
-    float, None or numpy.ndarray
-        ST per YT; None (NaN) where no price liquidates: at or below 0 for a long, at or above 1 for a short.
-
-    Raises
-    ------
-    DomainError
-        A value that is not finite, or an MCR that is not positive.
-    """
-    price = evaluate(
-        _liquidation_price,
-        (positive("maintenance_collateral_ratio"),),
-        "raise",
-        finite=False,
-        maintenance_collateral_ratio=maintenance_collateral_ratio,
-        **balances(position),
-    )
-    xp = namespace(price)
-    exists = where(xp, checked("yt", position.yt) < 0, price < 1, price > 0)
-    return as_fields(xp, price=where(xp, exists, price, math.nan))["price"]
-
-
-def _liquidation_price(xp: Any, maintenance_collateral_ratio: Any, yt: Any, st: Any, margin: Any) -> Any:
-    owed = where(xp, st < 0, -st, 0.0)
-    of_long = ratio(xp, maintenance_collateral_ratio * owed - margin, yt, at_zero=-math.inf)
-    of_short = ratio(xp, st + margin, -maintenance_collateral_ratio * yt, at_zero=-math.inf)
-    return where(xp, yt < 0, of_short, of_long)
-
-
-def bankruptcy_price(position: Position) -> Any:
-    """Price at which the margin is used up: the liquidation price at a ratio of 1 (tokens.md 11)."""
-    return liquidation_price(position, maintenance_collateral_ratio=1.0)
-
-
-def liquidation_yield(position: Position, tau: Any, *, maintenance_collateral_ratio: Any) -> Any:
-    """Implied yield of the liquidation price at ``tau`` years to maturity (tokens.md 11).
-
-    Returns
-    -------
-    float, None or numpy.ndarray
-        Effective annual rate; None (NaN) where no price liquidates or every price below 1 does.
-
-    Raises
-    ------
-    DomainError
-        ``tau`` of 0, or as :func:`liquidation_price`.
-    ExpiredError
-        ``tau`` below 0.
-    """
-    years = checked("tau", tau, NOT_EXPIRED, BEFORE_MATURITY)
-    price = liquidation_price(position, maintenance_collateral_ratio=maintenance_collateral_ratio)
-    if price is None:
-        price = math.nan
-    implied = implied_yield_from_yt(price, years, on_error="nan")
-    return as_fields(namespace(implied), implied=implied)["implied"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiquidationDistance:
-    """How far a position is from liquidation; None (NaN) where no price liquidates it.
-
-    Attributes
-    ----------
-    price
-        Liquidation price, ST per YT.
-    price_move
-        Relative move of the YT price to it.
-    implied_apy
-        Its implied yield.
-    yield_move
-        Move of the implied yield to it, fraction.
-    standard_deviations
-        That move over the standard deviation of implied-yield changes.
-    """
-
-    price: Any
-    price_move: Any
-    implied_apy: Any
-    yield_move: Any
-    standard_deviations: Any
-
-
-def liquidation_distance(
-    position: Position, implied_apy: Any, tau: Any, *, maintenance_collateral_ratio: Any, implied_sd: Any
-) -> LiquidationDistance:
-    """Distance to liquidation in price, in implied yield and in its standard deviations (tokens.md 11).
-
-    Parameters
-    ----------
-    position
-        Long or short.
-    implied_apy, tau
-        Current implied yield and years to maturity, above 0.
-    maintenance_collateral_ratio
-        MCR.
-    implied_sd
-        Standard deviation of implied-yield changes over the horizon of interest, fraction, above 0.
-
-    Raises
-    ------
-    DomainError
-        A value outside its domain.
-    ExpiredError
-        ``tau`` below 0.
-    """
-    mcr = {"maintenance_collateral_ratio": maintenance_collateral_ratio}
-    found = (liquidation_price(position, **mcr), liquidation_yield(position, tau, **mcr))
-    price, implied = (math.nan if value is None else value for value in found)
-    move = implied - checked("implied_apy", implied_apy)
-    deviations = move / checked("implied_sd", implied_sd, positive("implied_sd"))
-    price_move = price / checked("yt", yt_price(implied_apy, tau), positive("yt")) - 1.0
-    return LiquidationDistance(
-        **as_fields(
-            namespace(price, deviations, price_move),
-            price=price,
-            price_move=price_move,
-            implied_apy=implied,
-            yield_move=move,
-            standard_deviations=deviations,
-        )
-    )
 
 
 def time_to_liquidation(
@@ -360,16 +262,7 @@ def time_to_liquidation(
         raise DomainError(f"tau_path = {float(years)!r}: give the years to maturity after each settlement")
     growths = as_array("growth_path", growth_path)
     growths = np.broadcast_to(growths, np.broadcast_shapes(growths.shape, years.shape[-1:]))
-    st = distribute_many(
-        position.yt, position.st, growths, yield_fee=yield_fee, yield_fee_base=yield_fee_base
-    )
-    margin = as_array("margin", position.margin)[..., None]
-    along = Position(
-        yt=as_array("yt", position.yt)[..., None],
-        st=st,
-        margin=margin * (1.0 + compounded(growths)) if position.margin_accrues else margin,
-        margin_accrues=position.margin_accrues,
-    )
+    along = settle_many(position, growths, yield_fee=yield_fee, yield_fee_base=yield_fee_base)
     ratios = collateral_ratio(along, yt_price(implied_path, years))
     below = ratios < as_array("maintenance_collateral_ratio", maintenance_collateral_ratio)[..., None]
     first = np.where(below.any(axis=-1), below.argmax(axis=-1) + 1.0, np.nan)
