@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from yieldtrade.errors import DomainError, UnknownNameError
 from yieldtrade.strategies.backtest import backtest, origins, realised_arithmetic
-from yieldtrade.strategies.outcome import Tolerances, Unobserved
+from yieldtrade.strategies.inputs import ScreenSettings
+from yieldtrade.strategies.outcome import Outcomes, Tolerances, Unobserved
 
 HISTORY = Path(__file__).parents[2] / "markets" / "history"
 MATHS = {"expm1": math.expm1, "log1p": math.log1p, "exp": math.exp, "fabs": math.fabs}
@@ -168,6 +170,16 @@ def test_what_was_never_observed_stays_unrealised(by_hand):
     assert unrealised(by_hand, priced, blind, "principal_loop") == "no price"
     thin, over = by_hand.market(days=60, liquidity=9_000.0), by_hand.later(by_hand.market(days=60), 60)
     assert unrealised(by_hand, thin, over, "fixed_income") == "thin market"
+
+
+def test_a_profit_that_moves_with_what_nobody_stores_stays_unrealised(by_hand):
+    """A trade exposed to a figure that no table holds is not priced at its promise."""
+    now, then = by_hand.market(days=60), by_hand.later(by_hand.market(days=60), 60)
+    result = by_hand.replay(now, then, by_hand.forecaster())["AAA-2606:fixed_income"]
+    trade = SimpleNamespace(pnl=lambda _scenario: 1.0, gradient=lambda _scenario: {"premium": 2.0})
+    flag = replace(result.flag, row=replace(result.flag.row, trade=trade))
+    found = Outcomes(then.view(), ScreenSettings(size_usd=1_000.0), Tolerances()).realise(flag)
+    assert (found.code, "premium" in found.text) == ("no premium", True)
 
 
 def test_the_tolerances_decide_what_stands_for_a_figure(by_hand):

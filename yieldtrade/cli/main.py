@@ -43,7 +43,9 @@ COMMANDS: dict[str, Lazy] = {
         "yieldtrade.cli.screen", "screen", "Screen every contract for trades that pay after every cost."
     ),
     "backtest": Lazy(
-        "yieldtrade.cli.backtest", "backtest", "Replay the screen at past dates and score what became of it."
+        "yieldtrade.cli.backtest",
+        "backtest",
+        "Replay the screen at past dates and score what became of what it found.",
     ),
     "pool": Lazy(
         "yieldtrade.cli.pool",

@@ -224,6 +224,9 @@ def backtest(
             if row.trade is None or row.p_loss is None or row.horizon_return is None:
                 unpriced.update(_wanted(row))
                 continue
+            if row.market not in quoted:
+                unpriced["a single contract"] += 1
+                continue
             flag = _flag(view, row, quoted[row.market])
             results.append(Result(flag, outcomes.realise(flag)))
     return BacktestResult(

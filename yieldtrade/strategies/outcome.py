@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.row import Opportunity
 
 
+# A PT is counted as redeemed for what its terms say: no stored figure shows another.
+BY_TERMS = frozenset({"redemption_factor"})
+
+
 class Observation(NamedTuple):
     """A figure of what happened, and where it was read; ``by_definition`` is one that no figure could contradict."""
 
@@ -87,12 +91,12 @@ class Flag:
 
     @property
     def exposed(self) -> tuple[str, ...]:
-        """Fields of a scenario that move the profit and that something stored may show."""
+        """Fields of a scenario that move the profit, but for those that the contract's own terms decide."""
         trade, means = self.row.trade, self.row.scenario
         if trade is None or means is None:
             return ()
-        slopes = trade.gradient(means)
-        return tuple(name for name in _READERS if slopes.get(name, 0.0) != 0)
+        slopes = trade.gradient(means).items()
+        return tuple(name for name, slope in slopes if slope != 0 and name not in BY_TERMS)
 
     @property
     def promised(self) -> float:
@@ -172,23 +176,17 @@ class Outcomes:
 
     def realise(self, flag: Flag) -> Realised | Unobserved:
         """Price a flag again at what happened, or say what was not observed."""
-        if flag.ends_at > self.view.as_of:
-            text = f"it ends at {iso(flag.ends_at)}, and nothing is known after {iso(self.view.as_of)}"
-            return Unobserved("not over", text)
-        age, oldest = days_between(flag.quote.at, flag.origin), self.tolerances.entry_days
-        if age > oldest:
-            text = f"the entry quote was {age:.1f} days old, more than {oldest:g}: the price to enter at is not known"
-            return Unobserved("no entry quote", text)
-        depth, least = flag.quote.liquidity_usd, self.settings.min_liquidity_usd
-        if depth is not None and depth < least:
-            text = f"the market held {depth:,.0f} USD, less than {least:,.0f}: nobody could have entered at its quote"
-            return Unobserved("thin market", text)
+        problem = self._unenterable(flag)
+        if problem is not None:
+            return problem
         trade, means = flag.row.trade, flag.row.scenario
         if trade is None or means is None:
             return Unobserved("not priced", "the row keeps no trade to price again")
         scenario: dict[str, Any] = {"exit_implied": means.exit_implied}
         observed = []
         for name in flag.exposed:
+            if name not in _READERS:
+                return Unobserved(f"no {name}", f"nothing that is stored shows what became of {name}")
             found = _READERS[name](self, flag)
             if isinstance(found, Unobserved):
                 return found
@@ -201,6 +199,21 @@ class Outcomes:
         if liquidated_at is not None:
             pnl = -_at_stake(trade)
         return Realised(happened, tuple(observed), pnl, pnl - flat, path, liquidated_at)
+
+    def _unenterable(self, flag: Flag) -> Unobserved | None:
+        """Say why a trade could not have been entered at its quote, or has not ended yet; None where neither."""
+        if flag.ends_at > self.view.as_of:
+            text = f"it ends at {iso(flag.ends_at)}, and nothing is known after {iso(self.view.as_of)}"
+            return Unobserved("not over", text)
+        age, oldest = days_between(flag.quote.at, flag.origin), self.tolerances.entry_days
+        if age > oldest:
+            text = f"the entry quote was {age:.1f} days old, more than {oldest:g}: the price to enter at is not known"
+            return Unobserved("no entry quote", text)
+        depth, least = flag.quote.liquidity_usd, self.settings.min_liquidity_usd
+        if depth is not None and depth < least:
+            text = f"the market held {depth:,.0f} USD, less than {least:,.0f}: nobody could have entered at its quote"
+            return Unobserved("thin market", text)
+        return None
 
     # ------------------------------------------------------------------ what happened by the exit
 
