@@ -306,7 +306,7 @@ def test_known_periods_are_the_measured_figures_of_their_last_day(report):
 
 def test_the_fan_holds_what_is_known_and_the_quantiles_of_the_rest(report, history):
     """No period is both; measured ones follow computed ones; the quantiles are those of the periods."""
-    fan = apy_fan(report, history)
+    fan = apy_fan(report)
     known = np.isfinite(fan.measured).astype(int) + np.isfinite(fan.computed) + np.isfinite(fan.quantiles[0])
     assert known.max() == 1
     assert np.flatnonzero(np.isfinite(fan.computed))[-1] < np.flatnonzero(np.isfinite(fan.measured))[0]
@@ -383,10 +383,11 @@ def test_old_data_and_a_published_figure(store):
     """Fifty days after the data end the fan begins there, and the pool's own figure is drawn with its source."""
     view = store.view(moment("2026-02-20"))
     report = forecast_apy(view, "JLP", paths=100, track_record=False, periods=1, cap_usd=2e9)
-    history = pool_history(view, "JLP")
-    fan = apy_fan(report, history)
-    # Fridays by then: eight weeks from 26 December, the first not seen to its end, to 20 February, and one more
-    assert np.isfinite(fan.quantiles[2]).sum() == 9
+    fan = apy_fan(report)
+    # Fridays by then: eight weeks from 26 December, the first not seen to its end, to 20 February, and one more; the
+    # pool published those from 30 January and 6 February, which are drawn as known
+    assert np.isfinite(fan.quantiles[2]).sum() == 7
+    assert fan.official[np.isfinite(fan.official)] == pytest.approx([0.5248, 0.1155])
     read = Read(render(forecast_page(report, contract_outlooks(view, report), view)))
     assert "published by the pool" in read.of("text")
     assert any("published figure: jlp_nav_daily.csv" in word for word in read.of("p"))

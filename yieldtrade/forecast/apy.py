@@ -295,13 +295,16 @@ def _worlds(raw: Raw, settled: _Settled) -> Worlds:
         if np.isfinite(level) and target.first + place < raw.paths.first
     }
     known = np.where(raw.paths.known, 1.0, raw.observed / DAYS)
+    settled_periods = (*past, *(raw.paths.first + np.flatnonzero(raw.paths.known)).tolist())
     return Worlds(
         calendar=target.calendar,
         first=raw.paths.first,
         log_growth=log_growth(settled.log_apr, n),
         known=known,
         past=past,
-        basis={number: basis for number in past if (basis := target.settled_by(number)) is not None},
+        basis={
+            number: basis for number in settled_periods if (basis := target.settled_by(number)) is not None
+        },
     )
 
 

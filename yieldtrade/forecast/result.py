@@ -206,7 +206,7 @@ class Worlds:
     past
         ``log(1 + APY)`` of earlier periods by number, where known.
     basis
-        Where each of those comes from: ``official``, ``measured`` or ``computed``.
+        Where the yield of each known period, past or simulated, comes from: ``official``, ``measured`` or ``computed``.
     """
 
     calendar: Calendar

@@ -129,12 +129,12 @@ class Target:
         place = number - self.first
         if not 0 <= place < len(self.share):
             return None
-        sources: tuple[tuple[SettledBy, NDArray[np.float64]], ...] = (
-            ("official", self.official),
-            ("measured", self.measured),
-            ("computed", self.level),
-        )
-        return next((name for name, known in sources if np.isfinite(known[place])), None)
+        if np.isfinite(self.official[place]):
+            return "official"
+        # a measured yield that nothing ties to the computed ones takes no part in a forecast of those
+        if np.isfinite(self.measured[place]) and self.definition in ("official", "measured"):
+            return "measured"
+        return "computed" if np.isfinite(self.level[place]) else None
 
     def apy(self, known: NDArray[np.float64]) -> NDArray[np.float64]:
         """Official APY by period of one of the arrays of ``log(APR/share)``."""
@@ -339,6 +339,6 @@ def _spliced(
     ratio: Ratio | None,
     official: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    if ratio is None:
-        return np.where(np.isfinite(official), official, computed)
-    return np.where(np.isfinite(settled), settled, computed + ratio.level)
+    if ratio is None and not np.isfinite(official).any():
+        return computed
+    return np.where(np.isfinite(settled), settled, computed + (ratio.level if ratio is not None else 0.0))

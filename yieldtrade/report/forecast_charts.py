@@ -38,12 +38,13 @@ _FONT = 9
 class Fan(NamedTuple):
     """Weekly figures by period, from the first shown to the last forecast; fractions.
 
-    ``measured`` and ``computed`` are the known figures by how they came about, ``quantiles`` those of the periods
-    whose figure is not known, by level; NaN elsewhere.
+    ``official``, ``measured`` and ``computed`` are the known figures by how they came about, ``quantiles`` those of
+    the periods whose figure is not known, by level; NaN elsewhere.
     """
 
     calendar: Calendar
     first: int
+    official: NDArray[np.float64]
     measured: NDArray[np.float64]
     computed: NDArray[np.float64]
     quantiles: NDArray[np.float64]
@@ -63,30 +64,28 @@ class FeeLayer(NamedTuple):
     by_period: NDArray[np.float64]
 
 
-def apy_fan(report: ForecastReport, history: PoolHistory) -> Fan:
+def apy_fan(report: ForecastReport) -> Fan:
     """Gather what is known and what is forecast of the weekly APY."""
     worlds, calendar = report.worlds, report.worlds.calendar
     past = {calendar.number(day_of(start)): apy for start, apy in past_apys(report)}
     last = calendar.number(day_of(report.periods[-1].start))
     first = min([*past, worlds.first])
-    measured, computed = np.full((2, last - first + 1), np.nan)
+    known = {basis: np.full(last - first + 1, np.nan) for basis in ("official", "measured", "computed")}
     quantiles = np.full((len(LEVELS), last - first + 1), np.nan)
-    published = set(history.days[np.isfinite(history.values[MEASURED])])
     for number in range(first, last + 1):
         if number in past:
-            known = measured if calendar.first_day(number + 1) - 1 in published else computed
-            known[number - first] = past[number]
+            known[worlds.basis.get(number, "computed")][number - first] = past[number]
         elif number >= worlds.first:
             growth = worlds.log_growth[number - worlds.first]
             quantiles[:, number - first] = np.expm1(np.quantile(growth, LEVELS))
-    return Fan(calendar, first, measured, computed, quantiles)
+    return Fan(calendar, first, known["official"], known["measured"], known["computed"], quantiles)
 
 
 def fan_chart(
     report: ForecastReport, history: PoolHistory, official: OfficialYield | None, origin: Origin
 ) -> Chart:
     """Draw the weekly APY, known and forecast."""
-    fan = apy_fan(report, history)
+    fan = apy_fan(report)
 
     def draw(figure: Any, narrow: bool) -> None:  # noqa: FBT001
         axes = figure.subplots()
@@ -121,6 +120,8 @@ def _draw_known(axes: Any, fan: Fan, history: PoolHistory) -> None:
     if np.isfinite(measured).any():
         # a trailing figure is known when its day is over
         axes.plot(history.days + 1, measured, color=GREEN, lw=1, label="measured on chain, trailing 7 days")
+    if np.isfinite(fan.official).any():
+        axes.stairs(fan.official, edges, baseline=None, color=PURPLE, lw=1.8, label="period, published")
     if np.isfinite(fan.measured).any():
         axes.stairs(fan.measured, edges, baseline=None, color=INK, lw=1.8, label="period, measured")
     if np.isfinite(fan.computed).any():
@@ -139,8 +140,8 @@ def _finish_fan(axes: Any, fan: Fan, begun: int, end: datetime) -> None:
     left = fan.calendar.start(begun)
     margin = 0.01 * (end - left)
     axes.set_xlim(left - margin, end + margin)
-    shown = np.concatenate([fan.measured, fan.computed, fan.quantiles[-1]])
-    place = np.tile(np.arange(fan.first, fan.first + len(fan.measured)), 3)
+    shown = np.concatenate([fan.official, fan.measured, fan.computed, fan.quantiles[-1]])
+    place = np.tile(np.arange(fan.first, fan.first + len(fan.measured)), 4)
     shown = shown[np.isfinite(shown) & (place >= begun)]
     axes.set_ylim(0, 1.12 * float(shown.max()))
     axes.set_ylabel("APY, % a year")
