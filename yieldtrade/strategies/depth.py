@@ -17,7 +17,10 @@ from yieldtrade.market import days_between
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from yieldtrade.amm.base import Amm, Fill
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from yieldtrade.amm.base import Amm, Fill, Unit
     from yieldtrade.market import AmmState, MarketView
     from yieldtrade.strategies.subject import Market
 
@@ -108,6 +111,25 @@ class Depth:
     def largest_within(self, side: str, max_impact: float) -> float:
         """Value at the mid price, USD, of the largest trade whose price impact stays within a limit."""
         return float(self.amm.size_for_impact(side, max_impact).units * self._mid(side) * self.st_price)
+
+    def largest(self, side: str) -> float:
+        """Value at the mid price, USD, of the largest trade that the pool fills."""
+        return float(self.amm.max_size(side).size) * self._mid(side) * self.st_price
+
+    def costs_of_spending(self, side: str, usd: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Cost f of purchases that spend ``usd`` of ST each, NaN where the pool cannot fill one."""
+        return self._costs(side, usd / self.st_price, "st")
+
+    def costs_of_trading(self, side: str, units: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Cost f of trades of tokens of 1 USD of ST each, NaN where the pool cannot fill one."""
+        return self._costs(side, units / self.st_price, "token")
+
+    def _costs(self, side: str, sizes: NDArray[np.float64], unit: Unit) -> NDArray[np.float64]:
+        import numpy as np
+
+        price = np.asarray(self.amm.quote(side, sizes, unit, on_error="nan").average_price) / self._mid(side)
+        against = price - 1.0 if Side(side).is_buy else 1.0 - price
+        return np.where(np.isnan(against), np.nan, np.maximum(against, 0.0))
 
     def _mid(self, side: str) -> float:
         """Price at which PT and YT make one ST; what a venue withholds from a synthetic PT counts as cost."""

@@ -10,6 +10,7 @@ from yieldtrade.strategies.fixed_income import FixedIncome
 from yieldtrade.strategies.inputs import Scenario
 from yieldtrade.strategies.risk import Outcomes, Risks, normal_below, probability_of_loss
 from yieldtrade.strategies.scoring import hurdle_profit, score
+from yieldtrade.strategies.sizing import size_fixed_income
 from yieldtrade.strategies.worksheet import Worksheet, write_row
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def _fill(sheet: Worksheet) -> None:
     stressed = Scenario(redemption_factor=STRESSED_REDEMPTION)
     sheet.figure(fixed_apy=fixed_apy, fixed_apy_redemption_098=float(trade.fixed_apy(stressed)))
     _against_underlying(sheet, trade, fixed_apy or 0.0, pnl)
+    size_fixed_income(sheet, trade, years)
     losses = probability_of_loss(
         trade,
         Risks(factors=()),

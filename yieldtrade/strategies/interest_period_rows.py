@@ -23,6 +23,7 @@ from yieldtrade.strategies.risk import (
     probability_of_loss,
 )
 from yieldtrade.strategies.scoring import hurdle_profit, score
+from yieldtrade.strategies.sizing import size_yield
 from yieldtrade.strategies.venue_terms import read_fees, read_margin
 from yieldtrade.strategies.worksheet import Worksheet, write_row
 
@@ -125,6 +126,7 @@ def _fill(sheet: Worksheet, side: Side, futures: Futures) -> None:
     outlook = Outlook(forecast, exits, _flat_costs(sheet, trade, exit_price))
     scenario = Scenario(settled_apy=forecast.mean_apy, exit_implied=exit_implied)
     _returns(sheet, trade, holding, scenario, outlook.flat_costs)
+    size_yield(sheet, trade, scenario, holding.end, holding.years)
     if exits is not None or (holding.exit_tau == 0 and not levered):
         _losses(sheet, trade, holding, futures, outlook)
 

@@ -24,6 +24,7 @@ from yieldtrade.strategies.risk import (
 )
 from yieldtrade.strategies.row import InputLine
 from yieldtrade.strategies.scoring import hurdle_profit, score
+from yieldtrade.strategies.sizing import size_loop
 from yieldtrade.strategies.worksheet import Worksheet, write_row
 from yieldtrade.tokens.pricing import pt_price
 
@@ -77,6 +78,7 @@ def _fill(sheet: Worksheet) -> None:
     _describe(sheet, trade, borrow.mean_apy)
     _returns(sheet, trade, scenario, flat_costs)
     _check(sheet, trade, borrow.mean_apy)
+    size_loop(sheet, trade, scenario, sheet.desk.as_of + timedelta(days=days), loan.flash_fee)
     _losses(sheet, trade, borrow, price_risk, exits, flat_costs)
 
 

@@ -6,19 +6,23 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
+from yieldtrade.strategies import fills
 from yieldtrade.strategies.inputs import Scenario
 from yieldtrade.strategies.principal_spread import PrincipalSpread
 from yieldtrade.strategies.risk import Factor, Outcomes, Risks, draw_scenario, probability_of_loss
 from yieldtrade.strategies.scoring import hurdle_profit, score
+from yieldtrade.strategies.sizing import size_spread
 from yieldtrade.strategies.worksheet import Worksheet, write_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield
     from yieldtrade.strategies.row import Opportunity
     from yieldtrade.strategies.subject import Subject
+    from yieldtrade.strategies.worksheet import Arithmetic
 
 NAME = "principal_spread"
 # Part of the time left after which the PT is sold, where nobody wished for another.
@@ -38,12 +42,15 @@ def _fill(sheet: Worksheet) -> None:
     sheet.put(horizon_days=days, show_apy=sheet.desk.shows_apy(days), leverage=1.0)
     sheet.flag("re_entry_needed")
     exits = sheet.exit_yield(days)
-    trade = _trade(sheet, days)
-    if trade is None or exits is None:
+    if exits is None:
         return
     scenario, gas = Scenario(exit_implied=exits.mean), sheet.desk.settings.costs.gas_usd
-    _legs(sheet, trade, scenario, days)
-    pnl = _arithmetic(sheet, trade, scenario)
+    leaving = sheet.desk.as_of + timedelta(days=days)
+    trade = _trade(sheet, leaving, exits.mean)
+    if trade is None:
+        return
+    _legs(sheet, trade, scenario, leaving)
+    pnl = arithmetic(sheet, trade, scenario)
     sheet.priced(trade, scenario, pnl=pnl, flat_costs=gas, years=years)
     parts = trade.decomposition(scenario)
     sheet.put(
@@ -57,7 +64,8 @@ def _fill(sheet: Worksheet) -> None:
         hold_to_maturity_apy=trade.hold_to_maturity_apy(),
         reinvestment_apy=float(trade.reinvestment_apy(scenario)),
     )
-    _against_underlying(sheet, trade, days)
+    _against_underlying(sheet, trade, leaving)
+    size_spread(sheet, trade, scenario, leaving, years)
     _losses(sheet, trade, exits, years)
 
 
@@ -72,33 +80,52 @@ def _days(sheet: Worksheet) -> float | None:
     return None
 
 
-def _trade(sheet: Worksheet, days: float) -> PrincipalSpread | None:
+def _trade(sheet: Worksheet, leaving: datetime, exit_implied: float) -> PrincipalSpread | None:
     """Build the trade with the capital counted in ST worth one dollar each at entry."""
     quote, tau, costs = sheet.market.quote, sheet.market.tau, sheet.desk.settings.costs
     fee = sheet.number("trading_fee")
     if quote is None or tau is None or fee is None:
         return None
-    exit_tau = sheet.desk.clock(sheet.market, sheet.desk.as_of + timedelta(days=days))
+    fees = _fees(sheet, leaving, exit_implied, fee)
+    if fees is None:
+        return None
+    entry, leave = fees
     return PrincipalSpread(
         implied_apy=quote.implied_apy,
         tau=tau,
-        hold=tau - exit_tau,
-        entry_cost=(1.0 + fee) * (1.0 + costs.swap) - 1.0,
-        exit_cost=1.0 - (1.0 - fee) * (1.0 - costs.exit_slippage) * (1.0 - costs.swap),
+        hold=tau - sheet.desk.clock(sheet.market, leaving),
+        entry_cost=(1.0 + entry) * (1.0 + costs.swap) - 1.0,
+        exit_cost=1.0 - (1.0 - leave) * (1.0 - costs.exit_slippage) * (1.0 - costs.swap),
         equity=sheet.capital,
     )
+
+
+def _fees(
+    sheet: Worksheet, leaving: datetime, exit_implied: float, trading_fee: float
+) -> tuple[float, float] | None:
+    """Fees of entry and exit: the venue's, or what the pool's fills cost; None where it cannot fill them."""
+    depth, swap = sheet.depth(), 1.0 + sheet.desk.settings.costs.swap
+    if depth is None:
+        return trading_fee, trading_fee
+    entry = fills.accepted(sheet, depth.spend("BUY_PT", sheet.capital / swap))
+    if entry is None:
+        return None
+    fills.use_fill(sheet, "entry", entry)
+    units = sheet.capital / (entry.mid_price * (1.0 + entry.cost) * swap)
+    leave = fills.leave(sheet, "SELL_PT", units, leaving, exit_implied)
+    return None if leave is None else (entry.cost, leave.cost)
 
 
 def _naive_apy(trade: PrincipalSpread, scenario: Scenario) -> float:
     return float(growth_from_apy(trade.naive(scenario), 1.0 / trade.hold))
 
 
-def _legs(sheet: Worksheet, trade: PrincipalSpread, scenario: Scenario, days: float) -> None:
+def _legs(sheet: Worksheet, trade: PrincipalSpread, scenario: Scenario, leaving: datetime) -> None:
     token, start = f"PT-{sheet.market.contract.contract_id}", sheet.desk.as_of
     bought, sold = trade.units * trade.mid_price, trade.units * float(trade.exit_value(scenario))
     sheet.leg(start, "buy", token, price_st=trade.mid_price, value_usd=bought, fee_usd=trade.equity - bought)
     sheet.leg(
-        start + timedelta(days=days),
+        leaving,
         "sell",
         token,
         price_st=float(trade.exit_value(scenario)),
@@ -107,7 +134,7 @@ def _legs(sheet: Worksheet, trade: PrincipalSpread, scenario: Scenario, days: fl
     )
 
 
-def _arithmetic(sheet: Worksheet, trade: PrincipalSpread, scenario: Scenario) -> float:
+def arithmetic(sheet: Arithmetic, trade: PrincipalSpread, scenario: Scenario) -> float:
     """Write the profit step by step."""
     price = sheet.work(
         "P", "exp(-tau*log1p(y))", trade.mid_price, "ST per PT", tau=trade.tau, y=trade.implied_apy
@@ -141,12 +168,11 @@ def _arithmetic(sheet: Worksheet, trade: PrincipalSpread, scenario: Scenario) ->
     )
 
 
-def _against_underlying(sheet: Worksheet, trade: PrincipalSpread, days: float) -> None:
+def _against_underlying(sheet: Worksheet, trade: PrincipalSpread, leaving: datetime) -> None:
     """Write the break-evens, against holding ST too where its yield can be forecast."""
-    start, desk = sheet.desk.as_of, sheet.desk
-    forecast = sheet.forecast(start, start + timedelta(days=days), needed=False)
+    forecast = sheet.forecast(sheet.desk.as_of, leaving, needed=False)
     settled = None if forecast is None else forecast.mean_apy
-    sheet.break_evens(trade.break_evens(settled, desk.hurdle))
+    sheet.break_evens(trade.break_evens(settled, sheet.desk.hurdle))
     if settled is not None:
         growth = growth_from_apy(settled, trade.hold)
         sheet.figure(benchmark_underlying=growth)

@@ -183,6 +183,8 @@ class Opportunity:
     max_size_usd: float | None = None
     binding: str | None = None
     exit_depth_usd: float | None = None
+    caps: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    slack_usd: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     oldest_input_age_s: float | None = None
     forecast_version: str | None = None
