@@ -18,6 +18,7 @@ from yieldtrade.errors import DomainError, UnknownNameError
 from yieldtrade.strategies.backtest import backtest, origins, realised_arithmetic
 from yieldtrade.strategies.inputs import ScreenSettings
 from yieldtrade.strategies.outcome import Outcomes, Tolerances, Unobserved
+from yieldtrade.strategies.screen import PROFITS, STRATEGIES
 
 HISTORY = Path(__file__).parents[2] / "markets" / "history"
 MATHS = {"expm1": math.expm1, "log1p": math.log1p, "exp": math.exp, "fabs": math.fabs}
@@ -341,3 +342,8 @@ def test_the_quantile_is_that_of_the_promised_normal(by_hand):
     assert moved.quantile == pytest.approx(0.158655, abs=1e-6)
     simulated = replace(result.flag, row=replace(result.flag.row, flags=("nonlinear",)))
     assert result._replace(flag=simulated).quantile is None
+
+
+def test_every_strategy_of_the_screen_can_write_its_outcome():
+    """A strategy without arithmetic could not be explained as it turned out."""
+    assert set(PROFITS) == set(STRATEGIES)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield
     from yieldtrade.strategies.row import Opportunity
+    from yieldtrade.strategies.worksheet import Arithmetic
     from yieldtrade.strategies.subject import Subject
 
 NAME = "principal_spread"
@@ -43,7 +44,7 @@ def _fill(sheet: Worksheet) -> None:
         return
     scenario, gas = Scenario(exit_implied=exits.mean), sheet.desk.settings.costs.gas_usd
     _legs(sheet, trade, scenario, days)
-    pnl = _arithmetic(sheet, trade, scenario)
+    pnl = arithmetic(sheet, trade, scenario)
     sheet.priced(trade, scenario, pnl=pnl, flat_costs=gas, years=years)
     parts = trade.decomposition(scenario)
     sheet.put(
@@ -107,7 +108,7 @@ def _legs(sheet: Worksheet, trade: PrincipalSpread, scenario: Scenario, days: fl
     )
 
 
-def _arithmetic(sheet: Worksheet, trade: PrincipalSpread, scenario: Scenario) -> float:
+def arithmetic(sheet: Arithmetic, trade: PrincipalSpread, scenario: Scenario) -> float:
     """Write the profit step by step."""
     price = sheet.work(
         "P", "exp(-tau*log1p(y))", trade.mid_price, "ST per PT", tau=trade.tau, y=trade.implied_apy

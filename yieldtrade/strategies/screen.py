@@ -56,6 +56,7 @@ PROFITS: Mapping[str, Callable[[Arithmetic, Any, Scenario], float]] = {
     interest_period_rows.NAME: interest_period_rows.arithmetic,
     principal_loop_rows.NAME: principal_loop_rows.arithmetic,
     fixed_income_rows.NAME: fixed_income_rows.arithmetic,
+    principal_spread_rows.NAME: principal_spread_rows.arithmetic,
 }
 
 
