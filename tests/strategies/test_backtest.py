@@ -200,6 +200,13 @@ def test_the_tolerances_decide_what_stands_for_a_figure(by_hand):
     assert "57% of 7 days" in result.outcome.observed[0].source
 
 
+def test_the_quote_of_the_entry_never_stands_for_the_exit(by_hand):
+    """A holding of a day and a half with no later quote is unrealised, however near the entry's own quote lies."""
+    now, then = by_hand.market("spot", 3), by_hand.later(by_hand.market("spot", 3), 3)
+    then.facts.quotes = [quote for quote in then.facts.quotes if quote.at <= by_hand.as_of]
+    assert unrealised(by_hand, now, then, "principal_spread") == "no exit quote"
+
+
 def test_quotes_of_another_feed_are_never_spliced(by_hand):
     """An exit is read from the feed the entry came from, and from no other."""
     then = by_hand.later(by_hand.market(), 7)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield
     from yieldtrade.strategies.row import Opportunity
-    from yieldtrade.strategies.worksheet import Arithmetic
     from yieldtrade.strategies.subject import Subject
+    from yieldtrade.strategies.worksheet import Arithmetic
 
 NAME = "principal_spread"
 # Part of the time left after which the PT is sold, where nobody wished for another.
