@@ -18,6 +18,7 @@ from yieldtrade.errors import DomainError, UnknownNameError
 from yieldtrade.strategies.backtest import backtest, origins, realised_arithmetic
 from yieldtrade.strategies.inputs import ScreenSettings
 from yieldtrade.strategies.outcome import Outcomes, Tolerances, Unobserved
+from yieldtrade.strategies.screen import PROFITS, STRATEGIES
 
 HISTORY = Path(__file__).parents[2] / "markets" / "history"
 MATHS = {"expm1": math.expm1, "log1p": math.log1p, "exp": math.exp, "fabs": math.fabs}
@@ -199,6 +200,13 @@ def test_the_tolerances_decide_what_stands_for_a_figure(by_hand):
     assert "57% of 7 days" in result.outcome.observed[0].source
 
 
+def test_the_quote_of_the_entry_never_stands_for_the_exit(by_hand):
+    """A holding of a day and a half with no later quote is unrealised, however near the entry's own quote lies."""
+    now, then = by_hand.market("spot", 3), by_hand.later(by_hand.market("spot", 3), 3)
+    then.facts.quotes = [quote for quote in then.facts.quotes if quote.at <= by_hand.as_of]
+    assert unrealised(by_hand, now, then, "principal_spread") == "no exit quote"
+
+
 def test_quotes_of_another_feed_are_never_spliced(by_hand):
     """An exit is read from the feed the entry came from, and from no other."""
     then = by_hand.later(by_hand.market(), 7)
@@ -341,3 +349,8 @@ def test_the_quantile_is_that_of_the_promised_normal(by_hand):
     assert moved.quantile == pytest.approx(0.158655, abs=1e-6)
     simulated = replace(result.flag, row=replace(result.flag.row, flags=("nonlinear",)))
     assert result._replace(flag=simulated).quantile is None
+
+
+def test_every_strategy_of_the_screen_can_write_its_outcome():
+    """A strategy without arithmetic could not be explained as it turned out."""
+    assert set(PROFITS) == set(STRATEGIES)

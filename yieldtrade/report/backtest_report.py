@@ -255,7 +255,7 @@ def evidence(result: BacktestResult) -> Iterator[str]:
 
 def _strength(score: Score) -> Iterator[str]:
     least, most = score.independent_least, score.independent_most
-    thin = ", thin evidence" if most < FEW else ""
+    thin = ", thin evidence" if least < FEW else ""
     yield (
         f"evidence, {score.standing}: {score.realised} outcomes on {score.contracts} contracts at {score.moments} "
         f"moments; holding periods overlap: at most {most} independent outcomes, {least} if all contracts move "

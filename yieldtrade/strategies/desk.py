@@ -216,6 +216,8 @@ class Desk:
         quote, contract = market.quote, market.contract
         if quote is not None and quote.underlying_price_usd is not None:
             return self.line("st_price_usd", quote.underlying_price_usd, "USD per ST", quote.at, quote.source)
+        if contract.terms.get("base_asset") == "USD":
+            return self.line("st_price_usd", 1.0, "USD per ST", None, "a dollar, as its base_asset says")
         if not self.is_pool(contract.underlying):
             return None
         series = self._pool_prices(contract.underlying)

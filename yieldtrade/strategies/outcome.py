@@ -62,7 +62,8 @@ class Tolerances:
     Parameters
     ----------
     quote_days
-        Days from the exit to the nearest quote or price, before or after it.
+        Days from the exit to the nearest quote or price, before or after it; never more than half of the holding,
+        so that the figure of the entry does not stand for that of the exit.
     entry_days
         Age of the quote a trade was entered at; the screen accepts none that is older.
     known_fraction
@@ -72,6 +73,10 @@ class Tolerances:
     quote_days: float = 2.0
     entry_days: float = 4.0
     known_fraction: float = 0.7
+
+    def near_exit(self, flag: Flag) -> float:
+        """Return how many days a figure may lie from the exit of a flag."""
+        return min(self.quote_days, 0.5 * days_between(flag.origin, flag.ends_at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,12 +237,12 @@ class Outcomes:
 
     def read_exit(self, flag: Flag) -> Reading:
         """Read the implied yield at the exit, from the nearest quote of the feed that the entry came from."""
-        quotes = self.quotes(flag.contract, flag.quote.feed)
+        quotes, within = self.quotes(flag.contract, flag.quote.feed), self.tolerances.near_exit(flag)
         near = min(quotes, key=lambda quote: abs(quote.at - flag.ends_at), default=None)
-        if near is None or abs(days_between(flag.ends_at, near.at)) > self.tolerances.quote_days:
+        if near is None or abs(days_between(flag.ends_at, near.at)) > within:
             return Unobserved(
                 "no exit quote",
-                f"no quote of {flag.contract.contract_id} is stored within {self.tolerances.quote_days:g} days of "
+                f"no quote of {flag.contract.contract_id} is stored within {within:.3g} days of "
                 f"{iso(flag.ends_at)}, the exit",
             )
         return Observation(
@@ -252,11 +257,12 @@ class Outcomes:
         if prices is None:
             source = f"what {flag.contract.underlying} is worth counts as {debt}, which is borrowed"
             return Observation("underlying_ratio", 1.0, source, by_definition=True)
-        ratio = prices.ratio(flag.origin, flag.ends_at, self.tolerances.quote_days)
+        within = self.tolerances.near_exit(flag)
+        ratio = prices.ratio(flag.origin, flag.ends_at, within)
         if ratio is None:
             return Unobserved(
                 "no price",
-                f"no price of {flag.contract.underlying} is stored within {self.tolerances.quote_days:g} days of "
+                f"no price of {flag.contract.underlying} is stored within {within:.3g} days of "
                 "the entry and of the exit",
             )
         return Observation("underlying_ratio", ratio, prices.name)
