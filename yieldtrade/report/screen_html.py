@@ -27,7 +27,7 @@ from yieldtrade.report.html import (
     write_page,
 )
 from yieldtrade.report.output import ABSENT, Column, human, present
-from yieldtrade.report.screen_report import TABLE, legend, to_record
+from yieldtrade.report.screen_report import TABLE, legend, stress_records, to_record
 from yieldtrade.strategies.payoff import payoffs
 
 if TYPE_CHECKING:
@@ -63,6 +63,16 @@ _LEGS = (
     Column("price_st", "price, ST", "number"),
     Column("value_usd", "value, USD", "usd"),
     Column("fee_usd", "fee, USD", "usd"),
+)
+_STRESSES = (
+    Column("name", "shock"),
+    Column("pnl", "profit, USD", "usd"),
+    Column("return_on_capital", "return", "percent"),
+    Column("ltv", "loan to value", "percent"),
+    Column("collateral_ratio", "collateral ratio", "number"),
+    Column("liquidated", "liquidated"),
+    Column("days_to_liquidation", "days to it", "days"),
+    Column("reason", "n/a because"),
 )
 _INPUTS = (
     Column("name", "input"),
@@ -159,6 +169,7 @@ def _opportunity(sheet: _Sheet, row: Opportunity, place: int) -> Section:
     blocks: list[Block] = [Pairs(pairs=tuple(_figures(record)), origin=sheet.origin)]
     if drawn:
         blocks.append(_payoff_chart(drawn, f"payoff-{place}", sheet.origin))
+    blocks.extend(_stresses(sheet, row, f"stress-{place}"))
     blocks.extend(_tables(sheet, record))
     if row.notes:
         blocks.append(Items(lines=row.notes))
@@ -229,6 +240,33 @@ def _words(line: Payoff) -> str:
     label = FACTOR_WORDS.get(line.factor, line.factor)
     low, high = (f"{human(float(pnl), 'usd')} USD at {x:.4g}" for x, pnl in ends)
     return f"{label}: {low}, {high}, mean {100 * line.mean:.4g}."
+
+
+def _stresses(sheet: _Sheet, row: Opportunity, name: str) -> Iterator[Block]:
+    records = stress_records(row)
+    shown = [record for record in records if record["pnl"] is not None]
+    if len(shown) < 2:
+        return
+
+    def draw(figure: Any, narrow: bool) -> None:  # noqa: FBT001
+        axes = figure.subplots()
+        values = [record["pnl"] for record in shown]
+        colours = [GREEN if value >= 0 else ORANGE for value in values]
+        axes.barh(range(len(shown)), values, color=colours, alpha=0.85)
+        axes.set_yticks(range(len(shown)), [record["name"] for record in shown], fontsize=7 if narrow else 8)
+        axes.invert_yaxis()
+        axes.axvline(0, color=INK, lw=0.8)
+        axes.set_xlabel("profit, USD")
+
+    words = "; ".join(f"{record['name']} {human(record['pnl'], 'usd')} USD" for record in shown)
+    yield chart(
+        draw,
+        name=name,
+        title="Profit under each shock, one at a time",
+        description=words,
+        origin=sheet.origin,
+    )
+    yield table(records, present(records, _STRESSES), caption="Stresses", origin=sheet.origin)
 
 
 def _tables(sheet: _Sheet, record: dict[str, Any]) -> Iterator[Block]:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from yieldtrade.conventions import iso
 from yieldtrade.report.output import ABSENT, Column, human, plain
 from yieldtrade.strategies.row import FLAG_WORDS, Opportunity
+from yieldtrade.strategies.stress import row_stress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from yieldtrade.report.output import Style
     from yieldtrade.strategies.row import ExplainLine, InputLine
+    from yieldtrade.strategies.stress import StressLine
 
 TABLE = (
     Column("market", "market"),
@@ -155,7 +157,7 @@ def to_signal(row: Opportunity) -> tuple[Any, ...]:
         record["liquidation"],
         row.status,
         "; ".join(reason.code for reason in row.reasons),
-        json.dumps(plain(record)),
+        json.dumps(plain({**record, "stress": stress_records(row) if row.status == "accepted" else []})),
     )
 
 
@@ -206,6 +208,20 @@ def explanation(row: Opportunity) -> Iterator[str]:
             for leg in row.legs
         ],
     )
+    yield from _section("stresses", map(_stress, row_stress(row)))
+    yield from _section(
+        "sizes, USD of own capital",
+        [
+            f"{name}: {human(value, 'usd')}"
+            for name, value in (
+                ("best size", row.best_size_usd),
+                ("largest size without a loss", row.edge_capacity_usd),
+                ("exit within the accepted impact", row.exit_depth_usd),
+                *((f"cap {name}", cap) for name, cap in row.caps.items()),
+            )
+            if value is not None
+        ],
+    )
     yield from _section("flags", [f"{flag}: {FLAG_WORDS.get(flag, '')}" for flag in row.flags])
     yield from _section("rejected because", [f"{reason.code}: {reason.text}" for reason in row.reasons])
     yield from _section("notes", list(row.notes))
@@ -221,6 +237,26 @@ def _section(title: str, lines: Any) -> Iterator[str]:
 
 def _arithmetic(line: ExplainLine) -> str:
     return str(line)
+
+
+def _stress(line: StressLine) -> str:
+    if not line.applies:
+        return f"{line.name}: n/a ({line.reason})"
+    parts = [f"{human(line.pnl, 'usd')} USD, {human(line.return_on_capital, 'percent')} of the capital"]
+    if line.ltv is not None:
+        parts.append(f"loan to value {human(line.ltv, 'percent')}")
+    if line.collateral_ratio is not None:
+        parts.append(f"collateral ratio {human(line.collateral_ratio, 'number')}")
+    if line.liquidated:
+        parts.append("liquidated")
+    if line.days_to_liquidation is not None:
+        parts.append(f"{human(line.days_to_liquidation, 'days')} days to liquidation")
+    return f"{line.name}: " + ", ".join(parts)
+
+
+def stress_records(row: Opportunity) -> list[dict[str, Any]]:
+    """Return the stresses of a row as plain values; a figure that does not apply is None, with the reason."""
+    return [line._asdict() for line in row_stress(row)]
 
 
 def _input(line: InputLine) -> str:

@@ -178,6 +178,13 @@ class Desk:
             )
         return self._reserve
 
+    def known_reserve(self) -> Reserve | None:
+        """Return the same; None too where its totals are not stored."""
+        try:
+            return self.reserve()
+        except YieldtradeError:
+            return None
+
     def period_end(self, market: Market) -> tuple[datetime, str]:
         """Return when the running interest period ends, never after maturity, and how that is known."""
         end, source = self._period(market.contract.underlying)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from yieldtrade.strategies.inputs import Scenario
     from yieldtrade.strategies.risk import Trade
+    from yieldtrade.strategies.stress import StressInputs
 
 BreakEvenStatus: TypeAlias = Literal["value", "never", "always"]
 RowStatus: TypeAlias = Literal["accepted", "rejected"]
@@ -124,7 +125,8 @@ class Opportunity:
 
     ``trade`` is what was priced, ``scenario`` where (its means), ``flat_costs_usd`` what every outcome pays
     besides: ``trade.pnl(scenario) - flat_costs_usd`` is the profit at the means, and any other scenario prices
-    the row again. The three stay in memory: they are not part of a row's record, nor of its equality.
+    the row again; ``stress_inputs`` is what the market adds to its stresses. The four stay in memory: they are
+    not part of a row's record, nor of its equality.
     """
 
     row_id: str
@@ -203,3 +205,4 @@ class Opportunity:
     trade: Trade | None = field(default=None, repr=False, compare=False)
     scenario: Scenario | None = field(default=None, repr=False, compare=False)
     flat_costs_usd: float | None = field(default=None, repr=False, compare=False)
+    stress_inputs: StressInputs | None = field(default=None, repr=False, compare=False)

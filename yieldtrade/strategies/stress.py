@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, YEAR_SECONDS
 from yieldtrade.elementwise import checked, not_negative, positive, share
-from yieldtrade.errors import DomainError
+from yieldtrade.errors import DomainError, YieldtradeError
 from yieldtrade.strategies.inputs import Scenario, above_minus_one, probability
 from yieldtrade.strategies.standing import (
     LimitCut,
@@ -29,6 +29,8 @@ from yieldtrade.strategies.standing import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from yieldtrade.strategies.row import Opportunity
 
 BASE = "base"
 LIMIT_CUT = LimitCut(per_day=0.02, margin_call_days=0.0, bonus=0.005, bonus_per_day=0.005)
@@ -206,6 +208,40 @@ def stress_test(trade: StressedTrade, scenario: Scenario, shocks: Iterable[Shock
             raise DomainError(f"scenario.{item.name} = {value!r}: a stress starts from one number")
     base = _line(BASE, Changed(trade, scenario))
     return (base, *(_under(shock, trade, scenario, base) for shock in shocks))
+
+
+def row_stress(row: Opportunity, settings: StressSettings | None = None) -> tuple[StressLine, ...]:
+    """Return a row under every shock of the table; nothing where it was never priced.
+
+    Profits are after the row's flat costs. A shock that leads out of the trade's domain, such as a yield that no
+    price stands for, does not apply and says so.
+
+    Parameters
+    ----------
+    row
+        A row of a screen.
+    settings
+        How hard each shock hits; None takes the documented figures.
+    """
+    if row.trade is None or row.scenario is None:
+        return ()
+    found: list[StressLine] = []
+    for shock in standard_shocks(settings, row.stress_inputs):
+        try:
+            base, line = stress_test(row.trade, row.scenario, (shock,))
+        except YieldtradeError as error:
+            line = _not_applicable(shock.name, str(error))
+        else:
+            found = found or [base]
+        found.append(line)
+    capital = capital_of(row.trade)
+    return tuple(_after(line, row.flat_costs_usd or 0.0, capital) for line in found)
+
+
+def _after(line: StressLine, flat: float, capital: float) -> StressLine:
+    if line.pnl is None:
+        return line
+    return line._replace(pnl=line.pnl - flat, return_on_capital=(line.pnl - flat) / capital)
 
 
 def _under(shock: Shock, trade: StressedTrade, scenario: Scenario, base: StressLine) -> StressLine:

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.inputs import ExitYield, Scenario, YieldForecast
     from yieldtrade.strategies.risk import Trade
     from yieldtrade.strategies.row import BreakEven
+    from yieldtrade.strategies.stress import StressInputs
     from yieldtrade.strategies.subject import Market, Subject
+
+
+# The fall of a pool's share over five minutes that only one in 100,000 exceeds.
+TAIL_MOVE = "published_move.p99_999_5min"
 
 
 def write_row(
@@ -306,7 +311,24 @@ class Worksheet:
             inputs=tuple(self._inputs),
             explain=tuple(self._lines),
             notes=tuple(self._notes),
+            stress_inputs=self._stress_inputs() if "trade" in fields else None,
             **fields,
+        )
+
+    def _stress_inputs(self) -> StressInputs:
+        """What the market adds to the stresses of the row, as far as it is known."""
+        from yieldtrade.strategies.stress import StressInputs
+
+        desk = self.desk
+        reserve = None if desk.settings.borrow is not None else desk.known_reserve()
+        pool = (
+            desk.view.pool(self.subject.underlying).terms if desk.is_pool(self.subject.underlying) else None
+        )
+        return StressInputs(
+            borrow_apy_at=None if reserve is None else lambda u: float(reserve.borrow_apy_at(u)),
+            settled_sd=self._figures.get("settled_apy_sd"),
+            exit_impact=self._figures.get("exit_price_impact"),
+            tail_move=None if pool is None or TAIL_MOVE not in pool else pool.number(TAIL_MOVE),
         )
 
     def read_subject(self) -> None:
