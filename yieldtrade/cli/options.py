@@ -229,12 +229,20 @@ def opened(db: str | None) -> Iterator[Store]:
 
 def note(line: str) -> None:
     """Write a note to standard error."""
-    click.echo(line, err=True)
+    click.echo(_folded(line), err=True)
 
 
 def warn(line: str) -> None:
     """Write a warning to standard error."""
-    click.echo(f"warning: {line}", err=True)
+    click.echo(_folded(f"warning: {line}"), err=True)
+
+
+def _folded(line: str) -> str:
+    if not sys.stderr.isatty():
+        return line  # without importing what writes tables
+    from yieldtrade.report.output import folded
+
+    return folded(line, sys.stderr)
 
 
 def stated(view: MarketView, settings: Sequence[str]) -> MarketView:

@@ -293,15 +293,23 @@ def _explain(found: ScreenResult, row_id: str) -> None:
 
 
 def _write_legs(found: ScreenResult, output: Output, *, rejected: bool) -> None:
-    from yieldtrade.report.screen_report import LEGS, leg_records
+    from yieldtrade.report.output import write_table
+    from yieldtrade.report.screen_report import LEG_TABLE, LEGS, leg_records
 
-    rows = found.rows if rejected else found.accepted
-    output.write([leg for row in rows for leg in leg_records(row)], LEGS)
+    rows = [row for row in (found.rows if rejected else found.accepted) if row.legs]
+    if output.for_a_person:
+        for row in rows:
+            title = f"{row.row_id}, {row.status}"
+            write_table(list(leg_records(row)), LEG_TABLE, sys.stdout, headers=output.headers, title=title)
+        if not rows:
+            click.echo("no row has legs")
+    else:
+        output.write([leg for row in rows for leg in leg_records(row)], LEGS)
     _note_rejected(found, rejected=rejected)
 
 
 def _write(answer: Answer, output: Output, *, rejected: bool) -> None:
-    from yieldtrade.report.output import Column, write_table
+    from yieldtrade.report.output import Column, folded, write_table
     from yieldtrade.report.screen_report import FIELDS, REJECTED, TABLE, legend
 
     found = answer.found
@@ -313,7 +321,7 @@ def _write(answer: Answer, output: Output, *, rejected: bool) -> None:
                 accepted, TABLE, sys.stdout, headers=output.headers, title=f"{len(accepted)} accepted"
             )
             for line in legend(found.accepted):
-                click.echo(line)
+                click.echo(folded(line, sys.stdout))
         else:
             click.echo("no trade is accepted")
         if rejected and others:

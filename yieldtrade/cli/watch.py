@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -166,13 +167,14 @@ def _tell_lines(found: Sequence[Change], telling: Telling) -> None:
 
 
 def _lines(found: Sequence[Change], *, as_json: bool) -> Iterator[str]:
+    from yieldtrade.report.output import folded
     from yieldtrade.report.screen_changes import told
 
     for change in found:
         if as_json:
             yield json.dumps(change.event_record(), allow_nan=False)
         else:
-            yield from told(change)
+            yield from (folded(line, sys.stdout) for line in told(change))
 
 
 def _run_hook(found: Sequence[Change], hook: Hook | None) -> None:

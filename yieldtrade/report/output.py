@@ -220,12 +220,15 @@ def write_table(
     table = Table(
         box=box.SIMPLE_HEAD, show_header=headers, title=title or None, title_justify="left", pad_edge=False
     )
+    squeezed = {} if fits else _squeezed(records, {c: natural[c] for c in shown}, terminal.width)
     for column in shown:
         table.add_column(
             column.heading,
             justify="left" if column.style in ("text", "moment") else "right",
+            width=squeezed.get(column),
             overflow="fold",
-            no_wrap=fits and natural[column] <= WIDEST_TEXT,
+            # a number is never broken; texts give way, at their blanks
+            no_wrap=column.style != "text" or (fits and natural[column] <= WIDEST_TEXT),
         )
     for record in records:
         table.add_row(*(human(record.get(column.key), column.style) for column in shown))
@@ -240,6 +243,26 @@ def _natural_width(records: Sequence[Record], column: Column) -> int:
     return max(len(column.heading), *(len(line) for cell in cells for line in cell.split("\n")), 0)
 
 
+def _squeezed(records: Sequence[Record], natural: Mapping[Column, int], width: int) -> dict[Column, int]:
+    """Return widths at which texts are folded between words, if the terminal is wide enough for the longest ones."""
+    texts = [column for column in natural if column.style == "text"]
+    widths = {column: _longest_word(records, column) for column in texts}
+    left = width - sum(GAP + widths.get(column, natural[column]) for column in natural)
+    if left < 0:
+        return {}
+    for place, column in enumerate(sorted(texts, key=lambda column: natural[column])):
+        # the shortest text first: what it does not need is left to the longer ones
+        more = min(natural[column] - widths[column], left // (len(texts) - place))
+        widths[column] += more
+        left -= more
+    return widths
+
+
+def _longest_word(records: Sequence[Record], column: Column) -> int:
+    cells = (human(record.get(column.key), column.style) for record in records)
+    return max(len(word) for text in (column.heading, *cells) for word in text.split() or [""])
+
+
 def _fitting(natural: Mapping[Column, int], width: int) -> list[Column]:
     """Return the columns that fit, those that can be spared dropped one by one."""
     shown = list(natural)
@@ -251,6 +274,21 @@ def _fitting(natural: Mapping[Column, int], width: int) -> list[Column]:
 
 def _width(natural: Mapping[Column, int], shown: Sequence[Column]) -> int:
     return sum(min(natural[column], WIDEST_TEXT) + GAP for column in shown)
+
+
+def folded(line: str, stream: TextIO) -> str:
+    """Fold a line at its blanks to the width of a terminal; elsewhere it stays one line."""
+    if not stream.isatty():
+        return line
+    import textwrap
+
+    return textwrap.fill(
+        line,
+        console(stream).width,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def write_card(record: Record, columns: Sequence[Column], stream: TextIO, *, title: str = "") -> None:

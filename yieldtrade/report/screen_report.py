@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,40 +24,39 @@ TABLE = (
     Column("market", "market"),
     Column("trade", "trade"),
     Column("horizon_days", "days", "days"),
-    Column("implied_apy", "implied", "percent", spare=2),
+    Column("implied_apy", "implied", "percent", spare=3),
     Column("horizon_return", "return", "percent"),
     Column("net_apy_shown", "net APY", "percent"),
-    Column("net_apy_naive", "naive", "percent", spare=1),
-    Column("expected_pnl_usd", "PnL $", "usd"),
+    Column("net_apy_naive", "naive", "percent", spare=2),
+    Column("expected_pnl_usd", "PnL $", "usd", spare=1),
     Column("per_day_usd", "$/day", "usd"),
     Column("p_loss", "P(loss)", "percent"),
-    Column("break_even", "breaks even", spare=3),
-    Column("liquidation", "liquidated", spare=4),
-    Column("data_age_days", "age d", "days", spare=5),
+    Column("break_even", "breaks even", spare=4),
+    Column("liquidation", "liquidated", spare=5),
+    Column("data_age_days", "age, days", "days", spare=6),
 )
 REJECTED = (
     Column("market", "market"),
     Column("trade", "trade"),
-    Column("implied_apy", "implied", "percent"),
-    Column("horizon_return", "return", "percent"),
-    Column("p_loss", "P(loss)", "percent"),
-    Column("break_even", "breaks even", spare=1),
+    # the reasons say which of these figures failed, so they can be spared
+    Column("implied_apy", "implied", "percent", spare=3),
+    Column("horizon_return", "return", "percent", spare=1),
+    Column("p_loss", "P(loss)", "percent", spare=2),
+    Column("break_even", "breaks even", spare=4),
     Column("reason_short", "rejected because"),
 )
-LEGS = (
-    Column("row_id", "id"),
-    Column("status", "status"),
-    Column("strategy", "strategy", spare=2),
-    Column("side", "side", spare=2),
-    Column("venue", "venue", spare=3),
-    Column("market", "market", spare=1),
+LEG_TABLE = (
     Column("when", "time", "moment"),
     Column("action", "action"),
     Column("token", "token"),
     Column("amount", "amount", "amount"),
-    Column("price_st", "price, ST", "price"),
-    Column("value_usd", "value $", "usd"),
+    Column("price_st", "price ST", "price"),
+    Column("value_usd", "value $", "usd", spare=1),
     Column("fee_usd", "fee $", "usd"),
+)
+LEGS = (
+    *(Column(name, name) for name in ("row_id", "status", "strategy", "side", "venue", "market")),
+    *LEG_TABLE,
 )
 TRADES = {
     ("interest_period", "long"): "YT long",
@@ -91,8 +90,8 @@ SIGNAL_COLUMNS = (
     "explain",
 )
 NAMED = 2
-_RATE_STARTS = ("p_", "break_even_", "cost_", "borrow_apy")
-_RATE_ENDS = ("_apy", "_return", "_apy_shown", "_apy_naive", "_apy_exact", "_fee", "_ltv")
+_RATE_STARTS = ("p_", "break_even_", "cost_", "borrow_apy", "net_apy")
+_RATE_ENDS = ("_apy", "_return", "_fee", "ltv")
 _NOT_KNOWN = " is not known: "
 _BREAK_EVENS = (
     ("break_even_settled_apy", "APY"),
@@ -305,8 +304,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _field_style(field: Field[Any]) -> Style:
+    """Return how a person reads a field: numbers and moments by their names, the rest as text."""
+    return style_of(field.name) if str(field.type).startswith(("float", "datetime")) else "text"
+
+
 # Every field of a row, for --columns; words stand for what a table puts together from several fields.
 FIELDS = (
-    *(Column(field.name, field.name, style_of(field.name)) for field in fields(Opportunity)),
+    *(Column(field.name, field.name, _field_style(field)) for field in fields(Opportunity)),
     *(Column(name, name) for name in ("trade", "reason_short", "preset", "thresholds")),
 )
