@@ -15,7 +15,7 @@ from yieldtrade.report.forecast_record import driver_records, goal_lines, nowcas
 def report(bundled):
     """The forecast of mid 2025, with its record."""
     moment = datetime(2025, 6, 18, tzinfo=UTC)
-    return forecast_apy(bundled.view(moment), paths=200)
+    return forecast_apy(bundled.view(moment), paths=200, nowcast_by_day=True)
 
 
 def test_the_record_is_told_in_rows(report):

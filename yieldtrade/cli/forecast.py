@@ -115,7 +115,7 @@ def forecast(
     with opened(db) as store:
         pool_id = store.view().pool(pool).pool_id if as_of is None else store.view(as_of).pool(pool).pool_id
         view = stated(store.view(as_of, need=pool_id), settings).with_yields(given_yields(implied))
-        report = forecast_apy(view, pool_id, **asked)
+        report = forecast_apy(view, pool_id, nowcast_by_day=asked.get("track_record", True), **asked)
         newest = min(report.data_age_days.values())
         past = 0.0 if as_of is not None else age_days(view.as_of, None)
         _check_age(report, newest + past, max_age)

@@ -103,6 +103,13 @@ _PRESET_HELP = "Thresholds for what of them is not given: " + "; ".join(
 @click.option("--rejected", is_flag=True, help="Also the rejected rows, with their reasons.")
 @click.option("--explain", metavar="ID", help="Prove one row: formulas, numbers, inputs, sources.")
 @click.option("--legs", is_flag=True, help="Every leg of every row: amount, price, fee, time.")
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(),
+    metavar="FILE",
+    help="Also write the screen with payoffs and stresses as one HTML file.",
+)
 @click.option("--exit-code", is_flag=True, help="Leave with 3 when a row is accepted.")
 @click.option(
     "--since-last", is_flag=True, help="Only what changed since the last stored run of the same arguments."
@@ -153,6 +160,7 @@ def screen(
     rejected: bool,
     explain: str | None,
     legs: bool,
+    html_file: str | None,
     exit_code: bool,
     since_last: bool,
     watch: float | None,
@@ -205,7 +213,12 @@ def screen(
         else:
             answer = answered(store, question)
             recorded(store, answer)
-            _show(answer, output, explain=explain, legs=legs, rejected=rejected)
+            try:
+                if html_file is not None:
+                    _write_html(answer.found, html_file)
+            finally:
+                # a page that cannot be written does not cost the reader the screen
+                _show(answer, output, explain=explain, legs=legs, rejected=rejected)
     if exit_code and answer.found.accepted:
         context.exit(FOUND)
 
@@ -227,6 +240,7 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 _APART: Mapping[str, tuple[str, ...]] = {
     "explain": ("rejected", "legs", "since_last", "watch", *_FORMS),
     "legs": ("since_last", "watch"),
+    "html_file": ("watch", "since_last"),
     "watch": ("as_of", "form_json", "form_csv", "columns", "no_headers"),
     "since_last": ("columns",),
 }
@@ -280,6 +294,13 @@ def _show(answer: Answer, output: Output, *, explain: str | None, legs: bool, re
         _write_legs(answer.found, output, rejected=rejected)
     else:
         _write(answer, output, rejected=rejected)
+
+
+def _write_html(found: ScreenResult, html_file: str) -> None:
+    from yieldtrade.report.screen_html import write_screen_html
+
+    size = write_screen_html(found, html_file)
+    note(f"wrote {html_file} ({size / 1_000:.0f} kB)")
 
 
 def _explain(found: ScreenResult, row_id: str) -> None:

@@ -249,7 +249,7 @@ class ForecastReport:
     scenario_card
         The line behind scenarios and break-evens: the card, or what fees stated by the user make of it.
     track_record, nowcast_record
-        Scores of past forecasts of whole periods, and of running ones by days observed; None where not asked for.
+        Scores of past forecasts of whole periods, and of running ones by days seen; None where not asked for.
     scenarios, break_evens
         APY by TVL and volume, and the volume that an APY takes; empty with too few weeks.
     pool_share
