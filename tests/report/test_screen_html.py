@@ -10,10 +10,11 @@ from page_reader import Page as Read
 
 from yieldtrade.errors import YieldtradeError
 from yieldtrade.report.html import render
-from yieldtrade.report.screen_html import screen_page, write_screen_html
+from yieldtrade.report.screen_html import DRAWN, screen_page, write_screen_html
 from yieldtrade.report.screen_report import to_record
 from yieldtrade.strategies.inputs import BorrowForecast
 from yieldtrade.strategies.screen import screen
+from yieldtrade.strategies.stress import row_stress
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -53,7 +54,9 @@ def test_the_page_is_one_file_and_the_same_each_time(found, tmp_path):
     assert not re.search(r"(?:src|href)=[\"'](?!#)", page)
     read = Read(page)
     drawings = read.all("svg")
-    assert len(drawings) == 2 * len(found.accepted)
+    # a payoff chart of each, wide and narrow, and one of stresses where more than a few apply
+    stressed = sum(sum(line.applies for line in row_stress(row)) >= DRAWN for row in found.accepted)
+    assert len(drawings) == 2 * (len(found.accepted) + stressed) > 2 * len(found.accepted)
     assert all(drawing.attributes["aria-labelledby"] for drawing in drawings)
     path = tmp_path / "screen.html"
     assert write_screen_html(found, str(path)) == len(path.read_bytes())

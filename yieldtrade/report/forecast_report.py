@@ -326,14 +326,12 @@ def _record_row(record: TrackRecord, horizon: int) -> dict[str, Any]:
 
 
 def score_rows(report: ForecastReport) -> list[tuple[Any, ...]]:
-    """Return every score of the past weeks, and of running ones as far seen as this one, as the store keeps it."""
-    records = [record for record in (report.track_record, report.nowcast_record) if record is not None]
-    return [
-        tuple(row[name] for name in SCORE_COLUMNS)
-        for record in records
-        for row in record.rows()
-        if math.isfinite(row["value"])
-    ]
+    """Return every score of the past weeks, and of running ones by days seen, as the store keeps it."""
+    rows = [] if report.track_record is None else list(report.track_record.rows())
+    if report.nowcast_record is not None:
+        # with no day seen the running week is the first week ahead
+        rows += [row for row in report.nowcast_record.rows() if row["days_observed"]]
+    return [tuple(row[name] for name in SCORE_COLUMNS) for row in rows if math.isfinite(row["value"])]
 
 
 def quantile_rows(report: ForecastReport) -> list[tuple[Any, ...]]:

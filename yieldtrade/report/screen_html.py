@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # Trades drawn one by one; the table lists all.
 SHOWN = 12
+# Shocks that apply, from which they are drawn and not only listed.
+DRAWN = 4
 FACTOR_WORDS = {
     "settled_apy": "settled APY, % a year",
     "exit_implied": "implied yield at exit, % a year",
@@ -72,7 +74,6 @@ _STRESSES = (
     Column("collateral_ratio", "collateral ratio", "number"),
     Column("liquidated", "liquidated"),
     Column("days_to_liquidation", "days to it", "days"),
-    Column("reason", "n/a because"),
 )
 _INPUTS = (
     Column("name", "input"),
@@ -245,9 +246,20 @@ def _words(line: Payoff) -> str:
 def _stresses(sheet: _Sheet, row: Opportunity, name: str) -> Iterator[Block]:
     records = stress_records(row)
     shown = [record for record in records if record["pnl"] is not None]
-    if len(shown) < 2:
+    if not shown:
         return
+    if len(shown) >= DRAWN:
+        yield _stress_chart(shown, name, sheet.origin)
+    yield table(shown, present(shown, _STRESSES), caption="Stresses", origin=sheet.origin)
+    absent: dict[str, list[str]] = {}
+    for record in records:
+        if record["pnl"] is None:
+            absent.setdefault(record["reason"], []).append(record["name"])
+    if absent:
+        yield Items(lines=tuple(f"n/a: {', '.join(names)} ({reason})" for reason, names in absent.items()))
 
+
+def _stress_chart(shown: Sequence[dict[str, Any]], name: str, origin: Origin) -> Chart:
     def draw(figure: Any, narrow: bool) -> None:  # noqa: FBT001
         axes = figure.subplots()
         values = [record["pnl"] for record in shown]
@@ -259,14 +271,9 @@ def _stresses(sheet: _Sheet, row: Opportunity, name: str) -> Iterator[Block]:
         axes.set_xlabel("profit, USD")
 
     words = "; ".join(f"{record['name']} {human(record['pnl'], 'usd')} USD" for record in shown)
-    yield chart(
-        draw,
-        name=name,
-        title="Profit under each shock, one at a time",
-        description=words,
-        origin=sheet.origin,
+    return chart(
+        draw, name=name, title="Profit under each shock, one at a time", description=words, origin=origin
     )
-    yield table(records, present(records, _STRESSES), caption="Stresses", origin=sheet.origin)
 
 
 def _tables(sheet: _Sheet, record: dict[str, Any]) -> Iterator[Block]:
