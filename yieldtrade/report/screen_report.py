@@ -33,7 +33,7 @@ TABLE = (
     Column("p_loss", "P(loss)", "percent"),
     Column("break_even", "breaks even", spare=4),
     Column("liquidation", "liquidated", spare=5),
-    Column("data_age_days", "age, days", "days", spare=6),
+    Column("data_age_days", "age in days", "days", spare=6),
 )
 REJECTED = (
     Column("market", "market"),
