@@ -41,8 +41,9 @@ RECORD_METRICS = (
 )
 SCORE_COLUMNS = ("target", "model", "horizon", "days_observed", "metric", "value", "origins")
 RECORD_CAVEAT = (
-    "Skill is 1 - CRPS/CRPS of persistence, on log APY, on APY itself, and against the mean of four weeks. Settings "
-    "of the model were chosen with this same record in view and no later period was held out: expect less."
+    "Skill is 1 - CRPS/CRPS of persistence, on log APY, on APY itself, and against the mean of four weeks. Settings of "
+    "the model were chosen with this same record in view: expect less. On the last part of the bundled record alone "
+    "the skill is below zero at six and at eight weeks (docs/forecast.md)."
 )
 # The regimes are quantiles of the trailing year: at a quiet year's end "bear" may lie above today.
 REGIMES = {
