@@ -137,10 +137,10 @@ def forecaster():
 @pytest.mark.benchmark(group="screen: 1,000 contracts within 2 s, linear in contracts")
 @pytest.mark.parametrize("count", [100, 1000])
 def test_screen(benchmark, count):
-    """Long, short, loop and fixed income on every contract, with both probabilities of loss."""
+    """Every strategy of contracts on every contract, with both probabilities of loss."""
     view, forecast = market(count), forecaster()
     result = benchmark.pedantic(
         lambda: screen(view, 50_000, forecast=forecast), rounds=3, warmup_rounds=1, iterations=1
     )
-    assert len(result.rows) == 4 * count
+    assert len(result.rows) >= 5 * count
     assert sum(row.p_loss is not None for row in result.rows) == 3.5 * count

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from yieldtrade.strategies.desk import Desk, _measured_days
 from yieldtrade.strategies.exit_yield import (
     YieldPath,
     implied_sd,
@@ -18,6 +19,7 @@ from yieldtrade.strategies.exit_yield import (
     relative_spread,
     yield_path,
 )
+from yieldtrade.strategies.inputs import ScreenSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -81,3 +83,16 @@ def test_spread_of_an_implied_yield_is_the_slope_of_the_measure():
     r, step = 0.3, 1e-6
     moved = math.expm1(math.log1p(r) * math.exp(step)) - r
     assert implied_sd(r, step) == pytest.approx(moved, rel=1e-5)
+
+
+def test_a_proxy_is_measured_at_few_horizons(world):
+    """Contracts of many maturities share a handful of measurements, each scaled by the root of time."""
+    for number in range(40):
+        world.add(f"P{number:02}-2606", venue="spot", days=40 + number, quotes=9)
+    desk = Desk(world.view(), ScreenSettings(size_usd=1_000))
+    market = desk.markets((world.view().contract("P00-2606"),))[0]
+    near, far = (desk.exit_yield(market, days).sd for days in (7.0, 7.2))
+    assert far / near == pytest.approx(math.sqrt(7.2 / 7.0), rel=1e-12)
+    assert {round(_measured_days(days), 9) for days in np.linspace(20, 40, 200)} == {
+        round(7 * 2 ** (step / 4), 9) for step in (6, 7, 8, 9, 10)
+    }

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 # Price changes needed to measure a volatility, and days of closes it is measured on.
 MIN_RETURNS = 20
 VOL_DAYS = 365
+WEEK = 7.0
 
 
 class Answer(NamedTuple):
@@ -356,13 +357,14 @@ class Desk:
             if changes.size >= self.settings.min_exit_changes:
                 text = f"{changes.size} changes over about {horizon_days:.3g} days of {contract.contract_id} itself"
                 return Spread(relative_spread(changes), text, own=True)
+        near = _measured_days(horizon_days)
         for venue_id in dict.fromkeys((contract.venue_id, self.settings.exit_proxy_venue)):
-            pooled = self._pooled(venue_id, horizon_days)
+            pooled = self._pooled(venue_id, near)
             if pooled.size >= self.settings.min_exit_changes:
-                spread = relative_spread(pooled)
+                spread = relative_spread(pooled) * math.sqrt(horizon_days / near)
                 text = (
-                    f"proxy: {pooled.size} changes over about {horizon_days:.3g} days of all markets of {venue_id}, "
-                    f"{spread:.3f} of the yield"
+                    f"proxy: {pooled.size} changes over about {near:.3g} days of all markets of {venue_id}, "
+                    f"{spread:.3f} of the yield over {horizon_days:.3g}"
                 )
                 return Spread(spread, text, own=False)
         return None
@@ -431,6 +433,14 @@ class Desk:
 def counts_as(base: ParameterValue | None, debt_asset: str) -> bool:
     """Say whether a base asset is what is borrowed; a dollar is counted as USDC."""
     return base is not None and base in (debt_asset, "USD" if debt_asset == "USDC" else debt_asset)
+
+
+def _measured_days(horizon_days: float) -> float:
+    """Return the horizon at which a proxy is measured for one near it: few of them serve a thousand contracts.
+
+    Steps of a fourth root of 2 around a week; what is between is scaled by the root of time, as a random walk asks.
+    """
+    return WEEK * math.exp2(round(4.0 * math.log2(horizon_days / WEEK)) / 4.0)
 
 
 def _volatility(days: ArrayLike, prices: ArrayLike, source: str) -> tuple[float, str] | None:
