@@ -66,13 +66,20 @@ def loaded(database, folder, supply, name="rates.csv"):
     assert yieldtrade("load", str(table), "--db", str(database)).returncode == 0
 
 
+# A process started in the background of a shell is deaf to Ctrl-C unless it says otherwise.
+HEARS = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from yieldtrade.cli.main import main; main()"
+)
+
+
 class Watch:
     """A watching process whose lines are read as they come."""
 
     def __init__(self, database, *arguments):
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "yieldtrade", "screen", *ASKED, "--db", str(database)),
+                *(sys.executable, "-c", HEARS, "screen", *ASKED, "--db", str(database)),
                 *("--watch", "0.05", *arguments),
             ],
             stdout=subprocess.PIPE,

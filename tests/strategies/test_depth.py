@@ -226,7 +226,10 @@ def test_the_pool_is_taken_at_the_quoted_yield(pendle, forecaster):
     [
         (lambda w: w.pool_of("PTX-2606", "logit", LOGIT, age_days=4.1), "4.1 days old, at most 4"),
         (lambda w: w.pool_of("PTX-2606", "logit", {**LOGIT, "scalar_root": None}), "scalar_root"),
-        (lambda w: w.quote("PTX-2606", w.as_of, 0.12, price=None), "no USD price"),
+        (
+            lambda w: w.add("PTX-2606", venue="spot", days=109.5, price=None, terms={"base_asset": "SOL"}),
+            "no USD price",
+        ),
         (lambda w: w.quote("PTX-2606", w.as_of, 9.0, price=2.0), "out of reach"),
     ],
 )

@@ -242,11 +242,20 @@ def test_legs_carry_amounts_prices_and_fees(world, forecaster):
 
 def test_without_a_price_legs_show_dollars_only(world, forecaster):
     """No stored price, no amounts, but every other figure."""
-    world.add("PTX-2606", venue="spot", implied=0.12, price=None)
+    world.add("PTX-2606", venue="spot", implied=0.12, price=None, terms={"base_asset": "SOL"})
     row = screen(world.view(), 1_000, forecast=forecaster(), strategies=["fixed_income"]).rows[0]
     assert "no_st_price" in row.flags
     assert all(leg.amount is None and leg.value_usd > 0 for leg in row.legs)
     assert row.status == "accepted"
+
+
+def test_a_dollar_needs_no_stored_price(world, forecaster):
+    """A contract that says it redeems to dollars counts an ST as one, and says where that comes from."""
+    world.add("PTX-2606", venue="spot", implied=0.12, price=None)
+    row = screen(world.view(), 1_000, forecast=forecaster(), strategies=["fixed_income"]).rows[0]
+    price = next(line for line in row.inputs if line.name == "st_price_usd")
+    assert (price.value, price.source) == (1.0, "a dollar, as its base_asset says")
+    assert "no_st_price" not in row.flags
 
 
 def test_a_market_oracle_shows_the_liquidating_yield(world, forecaster):
