@@ -88,7 +88,7 @@ def test_a_row_can_be_priced_again(busy, forecaster):
     """Each row that has a profit holds the trade, the means and the flat costs that gave it, outside its record."""
     rows = screen(busy.view(), 1_000, forecast=forecaster(0.28, 0.05), costs=Costs(gas_usd=3.0)).rows
     priced = [row for row in rows if row.expected_pnl_usd is not None]
-    assert {row.strategy for row in priced} == set(STRATEGIES)
+    assert {row.strategy for row in priced} >= ON_CONTRACTS - {"leveraged_yield"}
     for row in priced:
         assert row.trade.pnl(row.scenario) - row.flat_costs_usd == row.figures["pnl_after_flat_costs_usd"]
         record = to_record(row)

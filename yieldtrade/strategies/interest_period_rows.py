@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +12,7 @@ from yieldtrade.conventions import DAYS_PER_YEAR, year_fraction
 from yieldtrade.market import days_between, pricing_start
 from yieldtrade.strategies import fills
 from yieldtrade.strategies.inputs import Scenario
-from yieldtrade.strategies.interest_period import CLOCK_MULTIPLES, InterestPeriodArbitrage, naive_edge
+from yieldtrade.strategies.interest_period import CLOCK_MULTIPLES, InterestPeriodArbitrage
 from yieldtrade.strategies.risk import (
     Factor,
     Outcomes,
@@ -28,7 +28,7 @@ from yieldtrade.strategies.venue_terms import read_fees, read_margin
 from yieldtrade.strategies.worksheet import Worksheet, write_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     import numpy as np
@@ -73,11 +73,31 @@ class Outlook(NamedTuple):
     flat_costs: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How long a YT position is held where nobody wished otherwise, and what that makes of it.
+
+    ``until`` returns the end and how it is known, ``naive`` the figure that most screens show; ``margin_only``
+    leaves out YT bought with cash; a margin call is looked for every ``step_days``, and between them.
+    """
+
+    name: str
+    until: Callable[[Desk, Market], tuple[datetime, str]]
+    naive: Callable[[InterestPeriodArbitrage, Scenario], float]
+    margin_only: bool
+    step_days: float
+
+
 def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
-    """Yield the row of a long and that of a short; both live through the same simulated futures."""
+    """Yield the row of a long and that of a short."""
+    yield from planned(desk, subject, CYCLE)
+
+
+def planned(desk: Desk, subject: Subject, plan: Plan) -> Iterator[Opportunity]:
+    """Yield the rows of a plan, a long and a short; both live through the same simulated futures."""
     futures = Futures()
     for side in SIDES:
-        yield write_row(desk, subject, NAME, side, partial(_fill, side=side, futures=futures))
+        yield write_row(desk, subject, plan.name, side, partial(_fill, side=side, futures=futures, plan=plan))
 
 
 class Futures:
@@ -103,15 +123,18 @@ class Drawn(NamedTuple):
     exit_price: Any
 
 
-def _fill(sheet: Worksheet, side: Side, futures: Futures) -> None:
-    levered = side == "short" or "maintenance_collateral_ratio" in sheet.market.contract.terms
-    fees, holding = read_fees(sheet), _holding(sheet)
+def _fill(sheet: Worksheet, side: Side, futures: Futures, plan: Plan) -> None:
+    with_margin = "maintenance_collateral_ratio" in sheet.market.contract.terms
+    levered = side == "short" or plan.margin_only or with_margin
+    fees, holding = read_fees(sheet), _holding(sheet, plan)
     margin = read_margin(sheet, side, fees) if levered else None
     if holding is None:
         return
-    forecast, exits = _outlook(sheet, side, holding, levered=levered)
+    forecast, exits = _outlook(sheet, holding, levered=levered)
     if fees is None or (margin is None and levered):
         return
+    if plan.margin_only and fees.yield_fee_base == "net":
+        sheet.note("a yield fee on the whole account is counted once, at the end, not at each settlement")
     trade = _trade(sheet, side, fees, holding, margin)
     exit_implied = trade.implied_apy if exits is None else exits.mean
     filled = _filled(sheet, trade, holding, exit_implied)
@@ -125,32 +148,31 @@ def _fill(sheet: Worksheet, side: Side, futures: Futures) -> None:
         return
     outlook = Outlook(forecast, exits, _flat_costs(sheet, trade, exit_price))
     scenario = Scenario(settled_apy=forecast.mean_apy, exit_implied=exit_implied)
+    sheet.put(net_apy_naive=plan.naive(trade, scenario))
     _returns(sheet, trade, holding, scenario, outlook.flat_costs)
     size_yield(sheet, trade, scenario, holding.end, holding.years)
     if exits is not None or (holding.exit_tau == 0 and not levered):
-        _losses(sheet, trade, holding, futures, outlook)
+        _losses(sheet, trade, holding, futures, outlook, plan.step_days)
 
 
 def _outlook(
-    sheet: Worksheet, side: Side, holding: Holding, *, levered: bool
+    sheet: Worksheet, holding: Holding, *, levered: bool
 ) -> tuple[YieldForecast | None, ExitYield | None]:
     """Look ahead: the settled APY, and the exit yield where the trade is left before maturity."""
     sheet.put(horizon_days=holding.days, show_apy=sheet.desk.shows_apy(holding.days))
     if holding.end < sheet.market.contract.maturity:
         sheet.flag("re_entry_needed")
     forecast = sheet.forecast(holding.accrues_from, holding.accrues_to, needed=True)
-    if forecast is not None and sheet.market.quote is not None:
-        sheet.put(net_apy_naive=naive_edge(side, sheet.market.quote.implied_apy, forecast.mean_apy))
     # at maturity a YT is worth nothing whatever the yield; only a margin call on the way still depends on it
     exits = sheet.exit_yield(holding.days) if holding.exit_tau > 0 or levered else None
     return forecast, exits
 
 
-def _holding(sheet: Worksheet) -> Holding | None:
-    """From now to the wished horizon, else to the end of the running interest period, never past maturity."""
+def _holding(sheet: Worksheet, plan: Plan) -> Holding | None:
+    """From now to the wished horizon, else to where the plan ends, never past maturity."""
     desk, market = sheet.desk, sheet.market
     contract, start = market.contract, desk.as_of
-    end, source = desk.period_end(market)
+    end, source = plan.until(desk, market)
     if desk.settings.horizon_days is not None:
         end = start + timedelta(days=desk.settings.horizon_days)
         if end > contract.maturity:
@@ -368,14 +390,19 @@ def _flat_costs(sheet: Worksheet, trade: InterestPeriodArbitrage, exit_price: fl
 
 
 def _losses(
-    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, futures: Futures, outlook: Outlook
+    sheet: Worksheet,
+    trade: InterestPeriodArbitrage,
+    holding: Holding,
+    futures: Futures,
+    outlook: Outlook,
+    step_days: float,
 ) -> None:
     desk, (forecast, exits, flat_costs) = sheet.desk, outlook
     risks = _risks(outlook)
     drawn = futures.drawn(trade, risks, desk.draws, forecast.samples.size or desk.settings.draws)
     p_liquidation, odds = None, None
     if exits is not None and trade.maintenance_ratio is not None:
-        p_liquidation, odds = _liquidation(sheet, trade, holding, outlook, drawn)
+        p_liquidation, odds = _liquidation(sheet, trade, holding, outlook, drawn, step_days)
         if odds is not None:
             sheet.note(f"a liquidation is counted as a loss of {trade.liquidation_loss:.0%} of the capital")
     losses = probability_of_loss(
@@ -404,11 +431,16 @@ def _risks(outlook: Outlook) -> Risks:
 
 
 def _liquidation(
-    sheet: Worksheet, trade: InterestPeriodArbitrage, holding: Holding, outlook: Outlook, drawn: Drawn
+    sheet: Worksheet,
+    trade: InterestPeriodArbitrage,
+    holding: Holding,
+    outlook: Outlook,
+    drawn: Drawn,
+    step_days: float,
 ) -> tuple[float, NDArray[np.float64] | None]:
     """Bound on the probability of a margin call, and that of each future where the bound is not negligible.
 
-    The implied yield is a random walk, watched in daily steps and between them; the barrier moves with the
+    The implied yield is a random walk, watched in steps and between them; the barrier moves with the
     clock and with what has settled at the mean of the forecast.
     """
     import numpy as np
@@ -416,7 +448,7 @@ def _liquidation(
     desk, exits = sheet.desk, outlook.exits
     if exits is None or drawn.exit_implied is None:
         return 0.0, None
-    steps = max(1, math.ceil(holding.days))
+    steps = max(1, math.ceil(holding.days / step_days))
     barriers = [
         trade.liquidation_barrier(
             outlook.forecast.mean_apy, max(trade.tau - tau - holding.entry_offset, 0.0), tau
@@ -442,3 +474,12 @@ def _clock(desk: Desk, market: Market, holding: Holding, steps: int) -> list[flo
     moments = (desk.as_of + step / steps * timedelta(days=holding.days) for step in range(steps))
     taus = [*(desk.clock(market, moment) for moment in moments), holding.exit_tau]
     return [tau for tau in taus if tau > 0]
+
+
+CYCLE = Plan(
+    name=NAME,
+    until=lambda desk, market: desk.period_end(market),
+    naive=lambda trade, scenario: trade.naive(scenario.settled_apy),
+    margin_only=False,
+    step_days=1.0,
+)

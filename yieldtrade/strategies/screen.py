@@ -10,6 +10,7 @@ from yieldtrade.errors import UnknownNameError
 from yieldtrade.strategies import (
     fixed_income_rows,
     interest_period_rows,
+    leveraged_yield_rows,
     principal_loop_rows,
     principal_spread_rows,
 )
@@ -46,6 +47,7 @@ class Strategy(NamedTuple):
 # Every strategy screened, in order; a new one is a module and a line here.
 STRATEGIES: Mapping[str, Strategy] = {
     interest_period_rows.NAME: Strategy("contract", interest_period_rows.opportunities),
+    leveraged_yield_rows.NAME: Strategy("contract", leveraged_yield_rows.opportunities),
     principal_loop_rows.NAME: Strategy("contract", principal_loop_rows.opportunities),
     fixed_income_rows.NAME: Strategy("contract", fixed_income_rows.opportunities),
     principal_spread_rows.NAME: Strategy("contract", principal_spread_rows.opportunities),
@@ -54,6 +56,7 @@ STRATEGIES: Mapping[str, Strategy] = {
 # How each of them writes its profit step by step, at any scenario.
 PROFITS: Mapping[str, Callable[[Arithmetic, Any, Scenario], float]] = {
     interest_period_rows.NAME: interest_period_rows.arithmetic,
+    leveraged_yield_rows.NAME: leveraged_yield_rows.arithmetic,
     principal_loop_rows.NAME: principal_loop_rows.arithmetic,
     fixed_income_rows.NAME: fixed_income_rows.arithmetic,
     principal_spread_rows.NAME: principal_spread_rows.arithmetic,
