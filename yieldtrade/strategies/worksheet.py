@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from yieldtrade.market import Terms
+    from yieldtrade.market import Terms, Venue
     from yieldtrade.strategies.depth import Depth
     from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield, Scenario, YieldForecast
@@ -85,7 +85,10 @@ class Worksheet:
 
     def lender_number(self, name: str) -> float | None:
         """Return a numeric term of the lender; a missing one rejects the row."""
-        venue = self.desk.lender()
+        return self.venue_number(self.desk.lender(), name)
+
+    def venue_number(self, venue: Venue, name: str) -> float | None:
+        """Return a numeric term of a venue; a missing one rejects the row."""
         return self._number(venue.terms, venue.venue_id, name)
 
     def use(self, line: InputLine) -> None:
