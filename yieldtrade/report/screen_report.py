@@ -69,6 +69,12 @@ TRADES = {
     ("jlp_loop", "kamino"): "JLP loop, Kamino",
     ("jlp_loop", "jupiter"): "JLP loop, Jupiter",
     ("jlp_loop", "drift"): "JLP loop, Drift",
+    ("jlp_loop", "kamino-hedged"): "JLP loop, Kamino, hedged",
+    ("jlp_loop", "jupiter-hedged"): "JLP loop, Jupiter, hedged",
+    ("jlp_loop", "drift-hedged"): "JLP loop, Drift, hedged",
+    ("target_weight", "create"): "JLP create",
+    ("target_weight", "redeem"): "JLP redeem",
+    ("target_weight", "create_and_redeem"): "JLP create+redeem",
 }
 SIGNAL_COLUMNS = (
     "row_id",

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from yieldtrade.conventions import DAY_SECONDS, DAYS_PER_YEAR, iso, parse_instant
 from yieldtrade.errors import MissingDataError, YieldtradeError
-from yieldtrade.lending.reserve import reserve_from_terms
 from yieldtrade.market import days_between, is_expired, years_to_maturity
 from yieldtrade.strategies.depth import FoundDepth, find_depth
 from yieldtrade.strategies.exit_yield import implied_sd, relative_changes, relative_spread, yield_path
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from yieldtrade.forecast import ForecastReport
-    from yieldtrade.lending.reserve import Reserve
     from yieldtrade.market import (
         Contract,
         LendingRate,
@@ -99,7 +97,6 @@ class Desk:
         self._depths: dict[str, FoundDepth] = {}
         self._parameters: dict[tuple[str, int], InputLine] = {}
         self._borrow: LendingRate | None = None
-        self._reserve: Reserve | None = None
         self.hurdle, self.hurdle_input = self._find_hurdle()
 
     @property
@@ -165,27 +162,6 @@ class Desk:
             self._borrow = self.view.lending(self.settings.lending_market, self.settings.debt_asset)
         return self._borrow
 
-    def reserve(self) -> Reserve | None:
-        """Return the reserve of the debt asset with its borrow curve; None where nobody has stated one.
-
-        Raises
-        ------
-        MissingDataError
-            Its totals are not stored.
-        """
-        if self._reserve is None:
-            self._reserve = reserve_from_terms(
-                self.lender().terms, self.borrow_rate(), self.settings.debt_asset
-            )
-        return self._reserve
-
-    def known_reserve(self) -> Reserve | None:
-        """Return the same; None too where its totals are not stored."""
-        try:
-            return self.reserve()
-        except YieldtradeError:
-            return None
-
     def period_end(self, market: Market) -> tuple[datetime, str]:
         """Return when the running interest period ends, never after maturity, and how that is known."""
         end, source = self._period(market.contract.underlying)
@@ -228,7 +204,7 @@ class Desk:
             return self.line("st_price_usd", 1.0, "USD per ST", None, "a dollar, as its base_asset says")
         if not self.is_pool(contract.underlying):
             return None
-        series = self._pool_prices(contract.underlying)
+        series = self.pool_prices(contract.underlying)
         if len(series) == 0:
             return None
         note = f"stored {series.name}, over the growth published since the ST was issued, taken as 1"
@@ -259,11 +235,9 @@ class Desk:
         if debt_asset != "USDC":
             return None
         if self.is_pool(contract.underlying):
-            series = self._pool_prices(contract.underlying)
-            return _volatility(series.days, series.values, f"daily {series.name}")
+            return self.pool_vol(contract.underlying)
         if base is not None and len(self.view.asset_prices(str(base))):
-            series = self.view.asset_prices(str(base))
-            return _volatility(series.days[-VOL_DAYS:], series.values[-VOL_DAYS:], f"daily closes of {base}")
+            return self.asset_vol(str(base))
         known = [
             (quote.at.timestamp() / DAY_SECONDS, quote.underlying_price_usd)
             for quote in self._panel(contract.venue_id).get(contract.contract_id, ())
@@ -271,6 +245,23 @@ class Desk:
         ]
         days, prices = [day for day, _ in known], [price for _, price in known]
         return _volatility(days, prices, f"prices stored with the quotes of {contract.contract_id}")
+
+    def pool_prices(self, underlying: str) -> DailySeries:
+        """Return the daily prices of a pool's share."""
+        key = f"{underlying} price"
+        if key not in self._histories:
+            self._histories[key] = self.view.pool_series(underlying, f"{underlying.lower()}_price_usd")
+        return self._histories[key]
+
+    def pool_vol(self, pool_id: str) -> tuple[float, str] | None:
+        """Volatility a year of a pool's share in USD by its daily prices, None for too few of them."""
+        series = self.pool_prices(pool_id)
+        return _volatility(series.days, series.values, f"daily {series.name}")
+
+    def asset_vol(self, asset: str) -> tuple[float, str] | None:
+        """Volatility a year of an asset in USD by its last daily closes, None for too few of them."""
+        series = self.view.asset_prices(asset)
+        return _volatility(series.days[-VOL_DAYS:], series.values[-VOL_DAYS:], f"daily closes of {asset}")
 
     def shows_apy(self, days: float) -> bool:
         """Say whether a holding is long enough for an annual return to mean something."""
@@ -394,12 +385,6 @@ class Desk:
                 grouped.setdefault(quote.contract_id, []).append(quote)
             self._panels[venue_id] = grouped
         return self._panels[venue_id]
-
-    def _pool_prices(self, underlying: str) -> DailySeries:
-        key = f"{underlying} price"
-        if key not in self._histories:
-            self._histories[key] = self.view.pool_series(underlying, f"{underlying.lower()}_price_usd")
-        return self._histories[key]
 
     def _find_hurdle(self) -> tuple[float | None, InputLine | None]:
         """Take the user's hurdle, else the best stored supply rate of USDC."""

@@ -218,6 +218,9 @@ class ScreenSettings:
     simulation_gap, liquidation_gap, simulation_gate
         Difference of probabilities, and probability of liquidation, from which the simulation is the headline;
         bound on the probability of liquidation below which no paths are simulated.
+    execution_delay_seconds
+        Time between the two trades of a creation or redemption, over which prices may move apart: a minute by
+        default, a choice of this project.
     preset
         Name of the preset whose thresholds stand where the user gave none; said, not read.
     """
@@ -255,6 +258,7 @@ class ScreenSettings:
     simulation_gap: float = 0.02
     liquidation_gap: float = 0.001
     simulation_gate: float = 0.0001
+    execution_delay_seconds: float = 60.0
     preset: str | None = None
 
     def __post_init__(self) -> None:
@@ -265,7 +269,8 @@ class ScreenSettings:
         self._check("max_exit_impact", positive("max_exit_impact"), share("max_exit_impact"))
         self._check("min_edge")
         self._check("hurdle", above_minus_one("hurdle"))
-        self._check("kappa", not_negative("kappa"))
+        for name in ("kappa", "execution_delay_seconds"):
+            self._check(name, not_negative(name))
 
     def _check(self, name: str, *bounds: Bound) -> None:
         value = getattr(self, name)

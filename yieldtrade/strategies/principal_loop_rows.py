@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from yieldtrade.conventions import DAYS_PER_YEAR, apy_from_apr
-from yieldtrade.errors import MissingDataError
+from yieldtrade.conventions import DAYS_PER_YEAR
 from yieldtrade.lending.leverage import check_ltv_limits, leverage_cap
 from yieldtrade.lending.oracle import LinearDiscountOracle, MarketTwapOracle
 from yieldtrade.strategies import fills
-from yieldtrade.strategies.inputs import BorrowForecast, PriceRisk, Scenario
+from yieldtrade.strategies.inputs import PriceRisk, Scenario
+from yieldtrade.strategies.loan_rate import after_own_debt, check_available, read_borrow, stored_rate
 from yieldtrade.strategies.principal_loop import LeveragedPrincipalLoop
 from yieldtrade.strategies.risk import (
     Factor,
@@ -34,7 +33,8 @@ if TYPE_CHECKING:
     from yieldtrade.lending.oracle import PrincipalOracle
     from yieldtrade.strategies.depth import Execution
     from yieldtrade.strategies.desk import Desk
-    from yieldtrade.strategies.inputs import ExitYield
+    from yieldtrade.strategies.inputs import BorrowForecast, ExitYield
+    from yieldtrade.strategies.loan_rate import Borrow
     from yieldtrade.strategies.row import Opportunity
     from yieldtrade.strategies.subject import Subject
     from yieldtrade.strategies.worksheet import Arithmetic
@@ -58,17 +58,20 @@ def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
 
 
 def _fill(sheet: Worksheet) -> None:
-    loan, borrow, price_risk = _loan(sheet), _borrow(sheet), _price_risk(sheet)
+    desk, lender = sheet.desk, sheet.desk.lender()
+    loan = _loan(sheet)
+    found = read_borrow(sheet, lender, lambda: stored_rate(desk, lender, desk.borrow_rate()))
+    price_risk = _price_risk(sheet)
     days = _days(sheet)
     sheet.put(horizon_days=days, show_apy=sheet.desk.shows_apy(days))
     early = days < sheet.market.days_left
     exits = sheet.exit_yield(days) if early else None
-    if loan is None or borrow is None or price_risk is None or (early and exits is None):
+    if loan is None or found is None or price_risk is None or (early and exits is None):
         return
     trade = _trade(sheet, loan, days, None if exits is None else exits.mean)
     if trade is None:
         return
-    borrow = _own_impact(sheet, borrow, trade.debt)
+    borrow = after_own_debt(sheet, found, trade.debt)
     if borrow is None:
         return
     scenario = Scenario(
@@ -77,8 +80,9 @@ def _fill(sheet: Worksheet) -> None:
     flat_costs = sheet.desk.settings.costs.gas_usd + 2.0 * loan.flash_fee * trade.debt
     _describe(sheet, trade, borrow.mean_apy)
     _returns(sheet, trade, scenario, flat_costs)
-    _check(sheet, trade, borrow.mean_apy)
-    size_loop(sheet, trade, scenario, sheet.desk.as_of + timedelta(days=days), loan.flash_fee)
+    _check(sheet, trade, found, borrow.mean_apy)
+    leaving = desk.as_of + timedelta(days=days)
+    size_loop(sheet, trade, scenario, leaving, loan.flash_fee, found.rate)
     _losses(sheet, trade, borrow, price_risk, exits, flat_costs)
 
 
@@ -99,62 +103,6 @@ def _loan(sheet: Worksheet) -> Loan | None:
     if by_market:
         oracle = MarketTwapOracle(implied_apy=quote.implied_apy)
     return Loan(trading_fee, max_ltv, liquidation_ltv, flash_fee, oracle)
-
-
-def _borrow(sheet: Worksheet) -> BorrowForecast | None:
-    """Take the user's forecast, else the stored rate with the spread that the lender's terms state."""
-    settings = sheet.desk.settings
-    if settings.borrow is not None:
-        borrow = settings.borrow
-        sheet.use(InputLine("borrow_apy", borrow.mean_apy, "APY", None, None, "given by the user"))
-        sheet.use(InputLine("borrow_apy_sd", borrow.sd_apy, "APY", None, None, "given by the user"))
-        sheet.put(borrow_apy_now=borrow.mean_apy, borrow_apy_post_trade=borrow.mean_apy)
-        return borrow
-    spread = sheet.lender_number("borrow_apy_sd")
-    try:
-        rate = sheet.desk.borrow_rate()
-    except MissingDataError as error:
-        sheet.missing(str(error))
-        return None
-    line = sheet.desk.line("borrow_apy", rate.borrow_apy, "APY", rate.at, rate.source)
-    sheet.use_dated(line, settings.max_rate_age_days)
-    sheet.put(borrow_apy_now=rate.borrow_apy)
-    if sheet.desk.reserve() is None:
-        sheet.flag("no_borrow_curve")
-        sheet.put(borrow_apy_post_trade=rate.borrow_apy)
-    return None if spread is None else BorrowForecast(mean_apy=rate.borrow_apy, sd_apy=spread)
-
-
-def _own_impact(sheet: Worksheet, borrow: BorrowForecast, debt: float) -> BorrowForecast | None:
-    """Return the borrow rate once the own debt is taken, by the lender's curve (strategies.md 2.1).
-
-    Without a curve, or at the user's own rate, it stays what it is; None where there is less to borrow.
-    """
-    desk = sheet.desk
-    settings = desk.settings
-    reserve = desk.reserve() if settings.borrow is None else None
-    if reserve is None:
-        return borrow
-    lender, name = desk.lender(), f"borrow_curve.{settings.debt_asset}"
-    sheet.use(desk.parameter(lender.venue_id, lender.terms.parameters[name], lender.terms.text(name)))
-    if debt > reserve.available:
-        _too_much_debt(sheet, debt, reserve.available)
-        return None
-    after = float(reserve.borrow_apy_after(debt))
-    marginal = apy_from_apr(float(reserve.marginal_borrow_rate(debt)), reserve.periods_per_year)
-    source = f"curve of {lender.venue_id} with the own debt, which others do not react to"
-    sheet.use(InputLine("borrow_apy_post_trade", after, "APY", None, None, source))
-    sheet.put(borrow_apy_post_trade=after, borrow_apy_marginal=float(marginal))
-    sheet.figure(
-        borrow_apy_of_curve_now=float(reserve.borrow_apy),
-        borrow_headroom_to_kink_usd=float(reserve.headroom_to_next_kink()),
-    )
-    return replace(borrow, mean_apy=after)
-
-
-def _too_much_debt(sheet: Worksheet, debt: float, available: float) -> None:
-    text = f"a debt of {debt:,.0f} USD is more than the {available:,.0f} USD left to borrow"
-    sheet.reject("size_above_capacity", debt, available, text)
 
 
 def _price_risk(sheet: Worksheet) -> PriceRisk | None:
@@ -368,19 +316,15 @@ def arithmetic(sheet: Arithmetic, trade: LeveragedPrincipalLoop, scenario: Scena
     )
 
 
-def _check(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow_apy: float) -> None:
+def _check(sheet: Worksheet, trade: LeveragedPrincipalLoop, borrow: Borrow, borrow_apy: float) -> None:
     """Reject a loop whose PT yields less than its debt costs, or whose debt is not there to borrow."""
     if trade.debt == 0:
         return
-    earned, desk = trade.executed_yield, sheet.desk
+    earned = trade.executed_yield
     if earned <= borrow_apy:
         text = f"the PT yields {earned:.4%} at its price, the debt costs {borrow_apy:.4%}"
         sheet.reject("negative_carry", earned, borrow_apy, text)
-    if desk.settings.borrow is None:
-        rate = desk.borrow_rate()
-        available = rate.supply_usd - rate.borrow_usd
-        if trade.debt > available:
-            _too_much_debt(sheet, trade.debt, available)
+    check_available(sheet, borrow, trade.debt)
 
 
 def _losses(

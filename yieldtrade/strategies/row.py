@@ -33,6 +33,7 @@ FLAG_WORDS: Mapping[str, str] = MappingProxyType(
         "tail_unresolved": "P(loss) below 1% is not resolved: forecast paths are cut at their 1st and 99th percentile",
         "nonlinear": "simulated: the delta method is too far off, or liquidation is likely",
         "no_borrow_curve": "the lender's curve is not stored: what the own loan does to the rate is not known",
+        "premium_unknown": "no market price beside the virtual price: the entry counts at the virtual price",
         "no_st_price": "no USD price of the underlying is stored: amounts of tokens are not shown",
         "re_entry_needed": "the trade ends before the capital's horizon and must be found again",
         "fixed_in_st": "fixed in ST; its USD value follows the underlying",

@@ -10,9 +10,11 @@ from yieldtrade.errors import UnknownNameError
 from yieldtrade.strategies import (
     fixed_income_rows,
     interest_period_rows,
+    jlp_loop_rows,
     leveraged_yield_rows,
     principal_loop_rows,
     principal_spread_rows,
+    target_weight_rows,
 )
 from yieldtrade.strategies.desk import Desk
 from yieldtrade.strategies.inputs import ScreenSettings
@@ -51,6 +53,8 @@ STRATEGIES: Mapping[str, Strategy] = {
     principal_loop_rows.NAME: Strategy("contract", principal_loop_rows.opportunities),
     fixed_income_rows.NAME: Strategy("contract", fixed_income_rows.opportunities),
     principal_spread_rows.NAME: Strategy("contract", principal_spread_rows.opportunities),
+    jlp_loop_rows.NAME: Strategy("pool", jlp_loop_rows.opportunities),
+    target_weight_rows.NAME: Strategy("pool", target_weight_rows.opportunities),
 }
 
 # How each of them writes its profit step by step, at any scenario.
@@ -60,6 +64,8 @@ PROFITS: Mapping[str, Callable[[Arithmetic, Any, Scenario], float]] = {
     principal_loop_rows.NAME: principal_loop_rows.arithmetic,
     fixed_income_rows.NAME: fixed_income_rows.arithmetic,
     principal_spread_rows.NAME: principal_spread_rows.arithmetic,
+    jlp_loop_rows.NAME: jlp_loop_rows.arithmetic,
+    target_weight_rows.NAME: target_weight_rows.arithmetic,
 }
 
 

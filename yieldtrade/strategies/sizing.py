@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.fixed_income import FixedIncome
     from yieldtrade.strategies.inputs import Costs, Scenario
     from yieldtrade.strategies.interest_period import InterestPeriodArbitrage
+    from yieldtrade.strategies.loan_rate import LoanRate
     from yieldtrade.strategies.principal_loop import LeveragedPrincipalLoop
     from yieldtrade.strategies.principal_spread import PrincipalSpread
     from yieldtrade.strategies.worksheet import Worksheet
@@ -120,11 +121,16 @@ def size_spread(
 
 
 def size_loop(
-    sheet: Worksheet, trade: LeveragedPrincipalLoop, scenario: Scenario, leaving: datetime, flash_fee: float
+    sheet: Worksheet,
+    trade: LeveragedPrincipalLoop,
+    scenario: Scenario,
+    leaving: datetime,
+    flash_fee: float,
+    rate: LoanRate | None,
 ) -> None:
     """Write how much of a levered PT fits: the pool's depth, the lender's curve and its gates."""
-    desk, depth, costs, lever = sheet.desk, sheet.depth(), sheet.desk.settings.costs, trade.leverage
-    reserve = desk.reserve() if desk.settings.borrow is None else None
+    depth, costs, lever = sheet.depth(), sheet.desk.settings.costs, trade.leverage
+    reserve = None if rate is None else rate.reserve
     value, then = scenario.redemption_factor, None
     if not trade.to_maturity:
         value = pt_price(scenario.exit_implied, trade.tau - trade.years)
@@ -134,12 +140,12 @@ def size_loop(
         caps["amm_entry"] = depth.largest("BUY_PT") * (1.0 + costs.swap) / lever
     if then is not None:
         caps["exit_depth"] = _exit_depth(sheet, then, "SELL_PT") * trade.equity / (trade.units * value)
-    if lever > 1 and desk.settings.borrow is None:
-        caps |= {name: cap / (lever - 1.0) for name, cap in _loan_caps(sheet).items()}
+    if lever > 1 and rate is not None:
+        caps |= {name: cap / (lever - 1.0) for name, cap in _loan_caps(sheet, rate).items()}
 
     def profit(sizes: NDArray[np.float64]) -> Any:
         entry: Any = trade.entry_cost
-        leave, rate = trade.exit_cost, scenario.borrow_apy
+        leave, cost_of_debt = trade.exit_cost, scenario.borrow_apy
         debt = (lever - 1.0) * sizes
         if depth is not None:
             cost = depth.costs_of_spending("BUY_PT", lever * sizes / (1.0 + costs.swap))
@@ -148,10 +154,10 @@ def size_loop(
         if then is not None:
             leave = _leaving_cost(then.costs_of_trading("SELL_PT", units), costs)
         if reserve is not None:
-            rate = reserve.borrow_apy_after(debt, on_error="nan")
+            cost_of_debt = reserve.borrow_apy_after(debt, on_error="nan")
         left = _where_known(
             loop_equity,
-            {"units": units, "debt": debt, "borrow_apy": rate, "pt_value": value * (1.0 - leave)},
+            {"units": units, "debt": debt, "borrow_apy": cost_of_debt, "pt_value": value * (1.0 - leave)},
             years=trade.years,
         )
         return left - sizes - 2.0 * flash_fee * debt
@@ -214,13 +220,12 @@ def _leaving_cost(fee: Any, costs: Costs) -> Any:
     return 1.0 - (1.0 - fee) * (1.0 - costs.exit_slippage) * (1.0 - costs.swap)
 
 
-def _loan_caps(sheet: Worksheet) -> dict[str, float]:
+def _loan_caps(sheet: Worksheet, rate: LoanRate) -> dict[str, float]:
     """What the lender still lends, by the name of each limit, USD."""
-    desk = sheet.desk
-    reserve, rate, asset = desk.reserve(), desk.borrow_rate(), desk.settings.debt_asset
-    if reserve is None:
-        return {"available_liquidity": max(rate.supply_usd - rate.borrow_usd, 0.0)}
-    return borrow_caps(reserve, gates_from_terms(desk.lender().terms, asset), in_group=True)
+    if rate.reserve is None:
+        return {"available_liquidity": max(rate.available, 0.0)}
+    gates = gates_from_terms(sheet.desk.lender().terms, sheet.desk.settings.debt_asset)
+    return borrow_caps(rate.reserve, gates, in_group=True)
 
 
 def _exit_depth(sheet: Worksheet, then: Depth, side: str) -> float:

@@ -305,6 +305,11 @@ class TargetWeightArbitrage:
             "gas": -self._gas(q),
         }
 
+    def quotes(self, q: float) -> dict[str, float]:
+        """Premium and costs that the direction uses, at a size."""
+        names = [name for name in _USED[self.direction] if name in _BOUNDS]
+        return {name: float(self._quoted(name, q)) for name in names}
+
     def _gas(self, q: Any) -> Any:
         """Gas: none for a trade of nothing."""
         return self.gas_usd * (q > 0) if namespace(q) is not math else (self.gas_usd if q > 0 else 0.0)

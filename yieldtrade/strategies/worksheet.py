@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from yieldtrade.market import Terms
+    from yieldtrade.lending.reserve import Reserve
+    from yieldtrade.market import Terms, Venue
     from yieldtrade.strategies.depth import Depth
     from yieldtrade.strategies.desk import Desk
     from yieldtrade.strategies.inputs import ExitYield, Scenario, YieldForecast
@@ -72,6 +73,7 @@ class Worksheet:
         self._notes: list[str] = []
         self._figures: dict[str, float | None] = {}
         self._st_price: float | None = None
+        self._reserve: Reserve | None = None
 
     @property
     def market(self) -> Market:
@@ -90,7 +92,10 @@ class Worksheet:
 
     def lender_number(self, name: str) -> float | None:
         """Return a numeric term of the lender; a missing one rejects the row."""
-        venue = self.desk.lender()
+        return self.venue_number(self.desk.lender(), name)
+
+    def venue_number(self, venue: Venue, name: str) -> float | None:
+        """Return a numeric term of a venue; a missing one rejects the row."""
         return self._number(venue.terms, venue.venue_id, name)
 
     def use(self, line: InputLine) -> None:
@@ -109,6 +114,10 @@ class Worksheet:
         if line.age_days > refused:
             text = f"{line.name} is {line.age_days:.1f} days old, at most {refused:g} are allowed"
             self.reject("stale_data", line.age_days, refused, text)
+
+    def lent_by(self, reserve: Reserve) -> None:
+        """Say which reserve the debt comes from, for what its curve does under stress."""
+        self._reserve = reserve
 
     def reject(self, code: str, number: float | None, threshold: float | None, text: str) -> None:
         """Give a reason against the row."""
@@ -320,7 +329,7 @@ class Worksheet:
         from yieldtrade.strategies.stress import StressInputs
 
         desk = self.desk
-        reserve = None if desk.settings.borrow is not None else desk.known_reserve()
+        reserve = self._reserve
         pool = (
             desk.view.pool(self.subject.underlying).terms if desk.is_pool(self.subject.underlying) else None
         )
