@@ -84,6 +84,8 @@ def evaluated(line):
 
 def test_a_row_can_be_priced_again(busy, forecaster):
     """Each row that has a profit holds the trade, the means and the flat costs that gave it, outside its record."""
+    busy.add("GGG-2605", venue="spot", underlying="BOOK")
+    busy.facts.quotes[-1] = busy.facts.quotes[-1]._replace(pt_price=0.95, yt_price=0.06)
     rows = screen(busy.view(), 1_000, forecast=forecaster(0.28, 0.05), costs=Costs(gas_usd=3.0)).rows
     priced = [row for row in rows if row.expected_pnl_usd is not None]
     assert {row.strategy for row in priced} == set(STRATEGIES)
@@ -154,7 +156,7 @@ def test_the_order_of_contracts_changes_nothing(busy, forecaster):
     assert again.rows == every.rows
     alone = screen(busy.view(), 1_000, forecast=forecaster(), contracts=["CCC-2605"])
     assert all(row in every.rows for row in alone.rows)
-    assert len(alone.rows) == 4
+    assert len(alone.rows) == 5
 
 
 def test_same_seed_same_rows_other_seed_other_simulation(busy, forecaster):
@@ -220,7 +222,8 @@ def test_strategies_and_contracts_can_be_chosen(busy, forecaster):
         screen(busy.view(), 1_000, strategies=["fixed_incom"])
     with pytest.raises(UnknownNameError, match="AAA-2606"):
         screen(busy.view(), 1_000, contracts=["AAA-2607"])
-    assert set(STRATEGIES) == {"interest_period", "principal_loop", "fixed_income"}
+    single = {"interest_period", "principal_loop", "fixed_income", "principal_spread", "parity"}
+    assert set(STRATEGIES) == single | {"calendar_spread"}
 
 
 def test_an_impossible_size_is_refused(busy):

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from yieldtrade.errors import UnknownNameError
 from yieldtrade.strategies import (
+    calendar_rows,
     fixed_income_rows,
     interest_period_rows,
+    parity_rows,
     principal_loop_rows,
     principal_spread_rows,
 )
@@ -49,6 +51,8 @@ STRATEGIES: Mapping[str, Strategy] = {
     principal_loop_rows.NAME: Strategy("contract", principal_loop_rows.opportunities),
     fixed_income_rows.NAME: Strategy("contract", fixed_income_rows.opportunities),
     principal_spread_rows.NAME: Strategy("contract", principal_spread_rows.opportunities),
+    parity_rows.NAME: Strategy("contract", parity_rows.opportunities),
+    calendar_rows.NAME: Strategy("contracts", calendar_rows.opportunities),
 }
 
 # How each of them writes its profit step by step, at any scenario.
@@ -56,6 +60,8 @@ PROFITS: Mapping[str, Callable[[Arithmetic, Any, Scenario], float]] = {
     interest_period_rows.NAME: interest_period_rows.arithmetic,
     principal_loop_rows.NAME: principal_loop_rows.arithmetic,
     fixed_income_rows.NAME: fixed_income_rows.arithmetic,
+    parity_rows.NAME: parity_rows.arithmetic,
+    calendar_rows.NAME: calendar_rows.arithmetic,
 }
 
 

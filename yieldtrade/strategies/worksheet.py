@@ -106,8 +106,10 @@ class Worksheet:
             self.reject("stale_data", line.age_days, refused, text)
 
     def reject(self, code: str, number: float | None, threshold: float | None, text: str) -> None:
-        """Give a reason against the row."""
-        self._reasons.append(Reason(code, number, threshold, text))
+        """Give a reason against the row; contracts of one venue may share one."""
+        reason = Reason(code, number, threshold, text)
+        if reason not in self._reasons:
+            self._reasons.append(reason)
 
     def missing(self, text: str, code: str = "missing_input") -> None:
         """Reject the row for want of an input."""
