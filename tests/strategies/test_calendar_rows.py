@@ -208,6 +208,7 @@ def test_venues_far_apart_in_time_are_compared_only_where_the_forward_is_impossi
     "changed",
     [
         {"terms": {"distribution_basis": "in_kind"}},
+        {"terms": {"chain": "arbitrum"}},
         {
             "clock": "epoch",
             "terms": {"epoch_anchor": "2026-01-01T00:00:00+00:00", "epoch_seconds": 604_800.0},
@@ -215,11 +216,31 @@ def test_venues_far_apart_in_time_are_compared_only_where_the_forward_is_impossi
     ],
 )
 def test_pt_that_are_not_on_one_st_are_not_compared(world, forecaster, changed):
-    """Another distribution basis or clock is another claim."""
+    """Another distribution basis or clock is another claim, and another chain another moment."""
     world.add_venue("direct", DIRECT)
     world.add("AAA-2606", venue="direct", implied=0.40, days=91.25)
     world.add("AAA-2612", venue="direct", implied=0.08, days=273.75, **changed)
     assert spreads(world, forecaster()) == ()
+
+
+def test_an_epoch_venue_credits_its_running_period(world, forecaster):
+    """YT minted three days into an epoch receive those days too; PT of one moment are compared across clocks."""
+    epoch = {
+        "epoch_anchor": "2026-02-27T00:00:00+00:00",
+        "epoch_seconds": 604_800.0,
+        "distribution_basis": "apy",
+    }
+    world.add_venue("direct", DIRECT)
+    world.add_venue("weekly", {**DIRECT, "yield_fee_base": "none"})
+    world.add("WALL-2605", venue="direct", implied=0.30, days=95)
+    world.add("WEEK-2605", venue="weekly", implied=0.20, days=95, clock="epoch", terms=epoch)
+    (row,) = spreads(world, forecaster(0.20, 0.0))
+    assert row.row_id == "WALL-2605/WEEK-2605:calendar_spread-venues"
+    assert row.figures["risk_days"] == pytest.approx(3.0)
+    assert any("different clocks" in note for note in row.notes)
+    kept, t = locked((0.30, 95 / 365), (0.20, 98 / 365)), 98 / 365
+    assert row.figures["locked_usd"] == pytest.approx(1_000 * kept, rel=1e-9)
+    assert row.expected_pnl_usd == pytest.approx(1_000 * (kept * 1.2**t + 1.2 ** (3 / 365) - 1), rel=1e-9)
 
 
 def test_a_synthetic_pt_is_made_of_its_yt(world, forecaster):

@@ -2,8 +2,10 @@
 
 Pairs are looked for within an underlying, and only what the curves report becomes a row: a later PT that costs more
 than an earlier one, at one venue or two, or two venues whose PT mature within `MAX_DAYS_APART` at different yields.
-A forward that is merely high or low is a view on yields, not a spread, and gets no row. PT of different clocks or
-distribution bases are not on one ST and are not compared.
+A forward that is merely high or low is a view on yields, not a spread, and gets no row. PT of two chains cannot be
+traded at one moment and are not compared. Forwards are taken between PT of one clock and distribution basis alone;
+venues near in maturity are compared across them, each PT on its own clock, so that the yield of a running period that
+only one of them credits counts as yield between the maturities.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from yieldtrade.amm.base import Side
 from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
 from yieldtrade.strategies import fills
-from yieldtrade.strategies.calendar_spread import CalendarSpread, SpreadLeg, venue_pairs
+from yieldtrade.strategies.calendar_spread import CalendarSpread, SpreadLeg, VenuePair, venue_pairs
 from yieldtrade.strategies.inputs import Scenario
 from yieldtrade.strategies.risk import Factor, Outcomes, Risks, draw_scenario, probability_of_loss
 from yieldtrade.strategies.scoring import hurdle_profit, score
@@ -61,16 +63,16 @@ def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
 
 def find_pairs(desk: Desk, markets: Iterable[Market]) -> tuple[Pair, ...]:
     """Return the pairs of contracts that contradict each other, in order of name."""
-    together: defaultdict[tuple[str, str], list[Market]] = defaultdict(list)
+    chains: defaultdict[str, list[Market]] = defaultdict(list)
     for market in markets:
         if market.quote is not None and market.tau is not None and market.tau > 0:
-            together[_token(market)].append(market)
-    found = [pair for group in together.values() if len(group) > 1 for pair in _pairs(desk, group)]
+            chains[str(market.contract.terms.get("chain"))].append(market)
+    found = [pair for group in chains.values() if len(group) > 1 for pair in _pairs(desk, group)]
     return tuple(sorted(found, key=_name))
 
 
-def _token(market: Market) -> tuple[str, str]:
-    """What must agree for PT to be on one ST: periods that begin on a venue's own epochs are that venue's."""
+def _rules(market: Market) -> tuple[str, str]:
+    """What must agree for a forward between PT: periods that begin on a venue's own epochs are that venue's."""
     contract = market.contract
     clock = contract.clock if contract.clock == "wall" else contract.venue_id
     return clock, str(contract.terms.get("distribution_basis"))
@@ -92,24 +94,36 @@ def _pairs(desk: Desk, group: list[Market]) -> Iterator[Pair]:
         return
     furthest = max(node.tau for curve in curves.values() for node in curve.nodes) * DAYS_PER_YEAR
     for pair in venue_pairs(curves, max_days_apart=furthest):
-        buy, sell = known[pair.buy.name], known[pair.sell.name]
-        if pair.days_apart <= MAX_DAYS_APART:
-            yield Pair(buy, sell, VENUES)
-        elif pair.buy.tau < pair.sell.tau and pair.buy.pt_price < pair.sell.pt_price:
-            yield Pair(buy, sell, CURVE)
+        side = _side(pair, known[pair.buy.name], known[pair.sell.name])
+        if side is not None:
+            yield Pair(known[pair.buy.name], known[pair.sell.name], side)
+
+
+def _side(pair: VenuePair, buy: Market, sell: Market) -> str | None:
+    """What a pair between venues contradicts: the other venue, the curve, or nothing."""
+    if buy.contract.venue_id == sell.contract.venue_id:
+        return None
+    if abs(buy.days_left - sell.days_left) <= MAX_DAYS_APART:
+        return VENUES
+    impossible = pair.buy.tau < pair.sell.tau and pair.buy.pt_price < pair.sell.pt_price
+    return CURVE if impossible and _rules(buy) == _rules(sell) else None
 
 
 def _curves(desk: Desk, group: list[Market]) -> Mapping[str, ImpliedYieldCurve]:
-    """Return the curve of each venue, with the deepest contract of each date; those that mature today are left out."""
+    """Return the curve of each venue and set of rules, with the deepest contract of each date.
+
+    Contracts that mature today are left out.
+    """
     deepest: dict[tuple[str, object], Market] = {}
     for market in sorted(group, key=_depth):
         contract = market.contract
         if contract.maturity.date() > desk.as_of.date():
-            deepest[contract.venue_id, contract.maturity.date()] = market
+            curve = " ".join((contract.venue_id, *_rules(market)))
+            deepest[curve, contract.maturity.date()] = market
     nodes: defaultdict[str, list[CurveNode]] = defaultdict(list)
-    for market in sorted(deepest.values(), key=lambda market: market.contract.maturity):
-        nodes[market.contract.venue_id].append(_node(market))
-    return {venue: ImpliedYieldCurve(as_of=desk.as_of, nodes=tuple(nodes[venue])) for venue in sorted(nodes)}
+    for (curve, _), market in sorted(deepest.items(), key=lambda item: item[1].contract.maturity):
+        nodes[curve].append(_node(market))
+    return {curve: ImpliedYieldCurve(as_of=desk.as_of, nodes=tuple(nodes[curve])) for curve in sorted(nodes)}
 
 
 def _depth(market: Market) -> tuple[float, str]:
@@ -137,6 +151,11 @@ def _fill(sheet: Worksheet, pair: Pair) -> None:
         "the profit is over holding the ST that is split: the size is that ST, whose own yield is set against the "
         "hurdle as far as it goes"
     )
+    if _rules(pair.buy) != _rules(pair.sell):
+        sheet.note(
+            "the two are paid by different clocks or rules: what a running period and another way of compounding "
+            "make of one yield stays a risk beside the forecast's"
+        )
     for market in (pair.buy, pair.sell):
         _check_liquidity(sheet, market)
     buy, sell = _node(pair.buy), _node(pair.sell)
