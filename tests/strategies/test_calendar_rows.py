@@ -283,6 +283,7 @@ def test_every_line_gives_its_result_and_the_row_can_be_priced_again(inverted, f
     for line in row.explain:
         assert evaluated(line) == line.result, line
     assert len(row.explain) > 12
+    assert len(set(row.inputs)) == len(row.inputs)
     assert row.trade.pnl(row.scenario) - row.flat_costs_usd == row.figures["pnl_after_flat_costs_usd"]
 
 

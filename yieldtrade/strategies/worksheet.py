@@ -388,7 +388,9 @@ class Worksheet:
         if not self._known(terms, owner, name):
             return None
         value = terms.number(name)
-        self.use(self.desk.parameter(owner, terms.parameters[name], value))
+        line = self.desk.parameter(owner, terms.parameters[name], value)
+        if line not in self._inputs:
+            self.use(line)
         return value
 
     def _known(self, terms: Terms, owner: str, name: str) -> bool:
