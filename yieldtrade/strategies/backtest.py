@@ -224,10 +224,12 @@ def backtest(
             if row.trade is None or row.p_loss is None or row.horizon_return is None:
                 unpriced.update(_wanted(row))
                 continue
-            if row.market not in quoted:
+            # of several contracts the last to mature ends the trade
+            last = row.market.rpartition("/")[2]
+            if last not in quoted:
                 unpriced["a single contract"] += 1
                 continue
-            flag = _flag(view, row, quoted[row.market])
+            flag = _flag(view, row, quoted[last])
             results.append(Result(flag, outcomes.realise(flag)))
     return BacktestResult(
         origins=tuple(moments),

@@ -181,7 +181,7 @@ class Outcomes:
 
     def realise(self, flag: Flag) -> Realised | Unobserved:
         """Price a flag again at what happened, or say what was not observed."""
-        problem = self._unenterable(flag)
+        problem = self._unenterable(flag) or _unrealisable(flag)
         if problem is not None:
             return problem
         trade, means = flag.row.trade, flag.row.scenario
@@ -396,6 +396,21 @@ _READERS: Mapping[str, Callable[[Outcomes, Flag], Reading]] = MappingProxyType(
         "underlying_ratio": Outcomes.read_price,
     }
 )
+
+
+def _unrealisable(flag: Flag) -> Unobserved | None:
+    """Say why nothing that is stored could show what a trade brought; None where something could."""
+    trade, means = flag.row.trade, flag.row.scenario
+    if flag.row.market != flag.contract.contract_id:
+        text = (
+            "several contracts: the yield between their maturities and the fills of both legs decide, and one "
+            "settled APY over the holding does not show them"
+        )
+        return Unobserved("several contracts", text)
+    if trade is not None and means is not None and not trade.gradient(means):
+        text = "nothing is held: whether both legs were filled as quoted is not stored"
+        return Unobserved("nothing held", text)
+    return None
 
 
 def _closes(series: DailySeries, of: str = "") -> Prices:

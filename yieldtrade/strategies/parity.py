@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from yieldtrade.amm.base import Side
 from yieldtrade.elementwise import Bound, check_choice, checked, evaluate, not_negative, positive, share
@@ -31,6 +31,33 @@ _PAIRED = Bound(
 )
 
 
+class QuotedFill(NamedTuple):
+    """A trade at a quoted price, where no pool is known: as a `Fill` is read, with no impact of its size."""
+
+    side: Side
+    units: Any
+    st_amount: Any
+    gross: Any
+    fee: Any
+    spot_before: Any
+
+
+def quoted_fill(side: Side, units: Any, price: Any, fee: float) -> QuotedFill:
+    """Return a trade at a quoted price; ``fee`` is a share of what is paid or received.
+
+    Raises
+    ------
+    DomainError
+        Units or a price that is not above 0, or a fee outside [0, 1).
+    """
+    checked("units", units, positive("units"))
+    checked("price", price, positive("price"))
+    checked("fee", fee, share("fee"))
+    gross = units * price
+    paid = gross * (1.0 + fee) if side.is_buy else gross * (1.0 - fee)
+    return QuotedFill(side, units, paid, gross, gross * fee, price)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ParityArbitrage:
     """Equal numbers of PT and YT of one contract against ST.
@@ -41,7 +68,7 @@ class ParityArbitrage:
         ``mint_and_sell`` splits ST and sells both, ``buy_and_redeem`` buys both and joins them.
     pt, yt
         Fills of the two legs, fees included. On one pool the second is quoted on the state that the first
-        leaves: see :func:`parity_at`.
+        leaves: see :func:`parity_at`. Where only prices are quoted, see :func:`quoted_fill`.
     fee
         Share of the ST split, or of the ST joined, that the protocol keeps.
     gas_st
@@ -54,8 +81,8 @@ class ParityArbitrage:
     """
 
     direction: ParityDirection
-    pt: Fill
-    yt: Fill
+    pt: Fill | QuotedFill
+    yt: Fill | QuotedFill
     fee: float = 0.0
     gas_st: float = 0.0
 

@@ -21,7 +21,9 @@ def hurdle_profit(sheet: Worksheet, years: float) -> float:
     return 0.0 if hurdle is None else ranking.hurdle_pnl(sheet.capital, hurdle, years)
 
 
-def score(sheet: Worksheet, losses: LossFigures, years: float, venues: Sequence[Terms]) -> None:
+def score(
+    sheet: Worksheet, losses: LossFigures, years: float, venues: Sequence[Terms], *, carry: float = 0.0
+) -> None:
     """Write expected profit, risk, hurdle, tail and score into a row.
 
     Parameters
@@ -34,6 +36,9 @@ def score(sheet: Worksheet, losses: LossFigures, years: float, venues: Sequence[
         Holding period on the wall clock.
     venues
         Terms of every venue the trade depends on, for the price of their failure.
+    carry
+        What the capital earns besides the profit, USD, where the profit is counted over holding an ST; the hurdle
+        is charged on what that leaves.
     """
     expected = _expected(sheet, losses)
     _risk(sheet, losses)
@@ -53,13 +58,18 @@ def score(sheet: Worksheet, losses: LossFigures, years: float, venues: Sequence[
         years=years,
         h=desk.hurdle,
     )
+    charged = hurdle
+    if carry:
+        charged = sheet.work(
+            "hurdle_less_carry_usd", "hurdle - carry", hurdle - carry, "USD", hurdle=hurdle, carry=carry
+        )
     total = sheet.work(
         "risk_adjusted_usd",
         "expected - hurdle - kappa*es5 - tail",
-        ranking.risk_adjusted(expected, hurdle, desk.settings.kappa, losses.es5, tail),
+        ranking.risk_adjusted(expected, charged, desk.settings.kappa, losses.es5, tail),
         "USD",
         expected=expected,
-        hurdle=hurdle,
+        hurdle=charged,
         kappa=desk.settings.kappa,
         es5=losses.es5,
         tail=tail,

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from yieldtrade.errors import UnknownNameError
 from yieldtrade.strategies import (
+    calendar_rows,
     fixed_income_rows,
     interest_period_rows,
     jlp_loop_rows,
     leveraged_yield_rows,
+    parity_rows,
     principal_loop_rows,
     principal_spread_rows,
     target_weight_rows,
@@ -55,6 +57,8 @@ STRATEGIES: Mapping[str, Strategy] = {
     principal_spread_rows.NAME: Strategy("contract", principal_spread_rows.opportunities),
     jlp_loop_rows.NAME: Strategy("pool", jlp_loop_rows.opportunities),
     target_weight_rows.NAME: Strategy("pool", target_weight_rows.opportunities),
+    parity_rows.NAME: Strategy("contract", parity_rows.opportunities),
+    calendar_rows.NAME: Strategy("contracts", calendar_rows.opportunities),
 }
 
 # How each of them writes its profit step by step, at any scenario.
@@ -66,6 +70,8 @@ PROFITS: Mapping[str, Callable[[Arithmetic, Any, Scenario], float]] = {
     principal_spread_rows.NAME: principal_spread_rows.arithmetic,
     jlp_loop_rows.NAME: jlp_loop_rows.arithmetic,
     target_weight_rows.NAME: target_weight_rows.arithmetic,
+    parity_rows.NAME: parity_rows.arithmetic,
+    calendar_rows.NAME: calendar_rows.arithmetic,
 }
 
 

@@ -15,6 +15,7 @@ from yieldtrade.conventions import DAYS_PER_YEAR, growth_from_apy
 from yieldtrade.errors import ConvergenceError
 from yieldtrade.lending.oracle import MarketTwapOracle
 from yieldtrade.strategies.interest_period import InterestPeriodArbitrage
+from yieldtrade.strategies.jlp_loop import JlpLoop
 from yieldtrade.strategies.principal_loop import LeveragedPrincipalLoop, loop_equity
 from yieldtrade.tokens.margin import collateral_ratio
 from yieldtrade.tokens.positions import time_to_liquidation
@@ -86,6 +87,12 @@ def exit_value(trade: Any, scenario: Scenario) -> float | None:  # noqa: ARG001
 @singledispatch
 def closed_late(trade: Any, years: float) -> Any | None:  # noqa: ARG001
     """Return the trade closed ``years`` after its maturity; None where that changes nothing."""
+    return None
+
+
+@singledispatch
+def at_premium(trade: Any, premium: float) -> Any | None:  # noqa: ARG001
+    """Return the trade left at a premium of the pool's share over its virtual price; None where it has none."""
     return None
 
 
@@ -240,3 +247,23 @@ def _loop_wound_down(trade: LeveragedPrincipalLoop, scenario: Scenario, cut: Lim
         exit_cost=trade.exit_cost,
     )
     return WindDown(found, float(left - trade.equity))
+
+
+@standing.register(JlpLoop)
+def _share_standing(
+    trade: JlpLoop,
+    scenario: Scenario,
+    implied_shift: float = 0.0,  # noqa: ARG001 - a pool's share has no implied yield
+    after: float = 0.0,  # noqa: ARG001 - the scenario's price is that of now
+) -> Standing:
+    """Loan to value at the scenario's price, before any interest; the clock is the row's own."""
+    if trade.debt == 0:
+        return Standing()
+    ltv = trade.ltv * float(scenario.debt_ratio) / float(scenario.underlying_ratio)
+    liquidated = ltv >= trade.liquidation_ltv
+    return Standing(ltv=ltv, liquidated=liquidated, days=0.0 if liquidated else None)
+
+
+@at_premium.register(JlpLoop)
+def _share_at_premium(trade: JlpLoop, premium: float) -> JlpLoop:
+    return replace(trade, exit_premium=premium)

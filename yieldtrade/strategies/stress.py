@@ -20,6 +20,7 @@ from yieldtrade.strategies.inputs import Scenario, above_minus_one, probability
 from yieldtrade.strategies.standing import (
     LimitCut,
     Standing,
+    at_premium,
     capital_of,
     closed_late,
     exit_value,
@@ -185,7 +186,9 @@ class Shock(NamedTuple):
     change: Change
 
 
-def stress_test(trade: StressedTrade, scenario: Scenario, shocks: Iterable[Shock]) -> tuple[StressLine, ...]:
+def stress_test(
+    trade: StressedTrade, scenario: Scenario, shocks: Iterable[Shock], *, capital: float | None = None
+) -> tuple[StressLine, ...]:
     """Return the trade without a shock, named ``base``, and under each shock (strategies.md 9).
 
     Parameters
@@ -196,6 +199,8 @@ def stress_test(trade: StressedTrade, scenario: Scenario, shocks: Iterable[Shock
         The base, in numbers.
     shocks
         From :func:`standard_shocks`, or one's own.
+    capital
+        Own capital of the trade, in the unit of its profit; None takes what the trade itself says.
 
     Raises
     ------
@@ -206,8 +211,9 @@ def stress_test(trade: StressedTrade, scenario: Scenario, shocks: Iterable[Shock
         value = getattr(scenario, item.name)
         if value is not None and not isinstance(value, (int, float)):
             raise DomainError(f"scenario.{item.name} = {value!r}: a stress starts from one number")
-    base = _line(BASE, Changed(trade, scenario))
-    return (base, *(_under(shock, trade, scenario, base) for shock in shocks))
+    own = capital_of(trade) if capital is None else capital
+    base = _line(BASE, Changed(trade, scenario), own)
+    return (base, *(_under(shock, trade, scenario, base, own) for shock in shocks))
 
 
 def row_stress(row: Opportunity, settings: StressSettings | None = None) -> tuple[StressLine, ...]:
@@ -228,14 +234,13 @@ def row_stress(row: Opportunity, settings: StressSettings | None = None) -> tupl
     found: list[StressLine] = []
     for shock in standard_shocks(settings, row.stress_inputs):
         try:
-            base, line = stress_test(row.trade, row.scenario, (shock,))
+            base, line = stress_test(row.trade, row.scenario, (shock,), capital=row.capital_usd)
         except YieldtradeError as error:
             line = _not_applicable(shock.name, str(error))
         else:
             found = found or [base]
         found.append(line)
-    capital = capital_of(row.trade)
-    return tuple(_after(line, row.flat_costs_usd or 0.0, capital) for line in found)
+    return tuple(_after(line, row.flat_costs_usd or 0.0, row.capital_usd) for line in found)
 
 
 def _after(line: StressLine, flat: float, capital: float) -> StressLine:
@@ -244,17 +249,19 @@ def _after(line: StressLine, flat: float, capital: float) -> StressLine:
     return line._replace(pnl=line.pnl - flat, return_on_capital=(line.pnl - flat) / capital)
 
 
-def _under(shock: Shock, trade: StressedTrade, scenario: Scenario, base: StressLine) -> StressLine:
+def _under(
+    shock: Shock, trade: StressedTrade, scenario: Scenario, base: StressLine, capital: float
+) -> StressLine:
     changed = shock.change(trade, scenario)
     if isinstance(changed, str):
         return _not_applicable(shock.name, changed)
-    line = _line(shock.name, changed)
+    line = _line(shock.name, changed, capital)
     if line[1:] == base[1:]:
         return _not_applicable(shock.name, f"the trade does not depend on {shock.of}")
     return line
 
 
-def _line(name: str, changed: Changed) -> StressLine:
+def _line(name: str, changed: Changed, capital: float) -> StressLine:
     trade, scenario = changed.trade, changed.scenario
     outcome = changed.outcome
     if outcome is None:
@@ -262,7 +269,7 @@ def _line(name: str, changed: Changed) -> StressLine:
     found = changed.standing
     if found is None:
         found = standing(trade, scenario, changed.implied_shift, changed.after)
-    return StressLine(name, outcome, outcome / capital_of(trade), *found)
+    return StressLine(name, outcome, outcome / capital, *found)
 
 
 def _not_applicable(name: str, reason: str) -> StressLine:
@@ -393,6 +400,17 @@ def _late(days: float) -> Shock:
         return Changed(late, scenario)
 
     return Shock(f"closed {days:g} days late", "what accrues after maturity", change)
+
+
+def _premium(premium: float) -> Shock:
+    """Shock of the share's price over its virtual price when the trade is left."""
+    words = "a premium of the pool's share"
+
+    def change(trade: Any, scenario: Scenario) -> Changed | str:
+        moved = at_premium(trade, premium)
+        return f"the trade does not depend on {words}" if moved is None else Changed(moved, scenario)
+
+    return Shock(f"premium {premium:.0%}", words, change)
 
 
 def _frozen(hours: float, known: StressInputs) -> Shock:

@@ -120,8 +120,10 @@ class Worksheet:
         self._reserve = reserve
 
     def reject(self, code: str, number: float | None, threshold: float | None, text: str) -> None:
-        """Give a reason against the row."""
-        self._reasons.append(Reason(code, number, threshold, text))
+        """Give a reason against the row; contracts of one venue may share one."""
+        reason = Reason(code, number, threshold, text)
+        if reason not in self._reasons:
+            self._reasons.append(reason)
 
     def missing(self, text: str, code: str = "missing_input") -> None:
         """Reject the row for want of an input."""
@@ -417,7 +419,9 @@ class Worksheet:
         if not self._known(terms, owner, name):
             return None
         value = terms.number(name)
-        self.use(self.desk.parameter(owner, terms.parameters[name], value))
+        line = self.desk.parameter(owner, terms.parameters[name], value)
+        if line not in self._inputs:
+            self.use(line)
         return value
 
     def _known(self, terms: Terms, owner: str, name: str) -> bool:
