@@ -119,7 +119,7 @@ def test_a_contract_without_any_yield_is_listed_with_the_reason(world, forecaste
     """Nothing known is a row at the bottom, not a missing row."""
     world.add("PTX-2606", venue="spot", quotes=0)
     rows = screen(world.view(), 1_000, forecast=forecaster()).rows
-    assert len(rows) == 4
+    assert len(rows) == 5
     assert all("no implied yield" in row.reasons[0].text for row in rows)
 
 
