@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType, SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from yieldtrade.market import (
     AmmState,
     Contract,
+    CustodyRecord,
     LendingRate,
     MarketView,
     Parameter,
@@ -90,6 +92,7 @@ class Facts:
     pools: dict = field(default_factory=dict)
     states: dict = field(default_factory=dict)
     borrowed: dict = field(default_factory=dict)
+    holdings: tuple = ()
 
     def contract_ids(self):
         """See yieldtrade.market.Facts."""
@@ -138,6 +141,13 @@ class Facts:
     def official_yields(self, pool_id):
         """See yieldtrade.market.Facts."""
         return ()
+
+    def official_yield(self, pool_id):
+        """See yieldtrade.market.Facts."""
+
+    def custodies(self, pool_id):
+        """See yieldtrade.market.Facts."""
+        return self.holdings
 
     def pool_series(self, pool_id, name):
         """See yieldtrade.market.Facts."""
@@ -198,24 +208,44 @@ class World:
         self.add_venue("margin", RATEX)
         self.add_venue("spot", SPOT)
         self.add_venue("kamino", LENDER)
-        self.facts.rates["kamino_main", "USDC"] = LendingRate(
-            venue_id="kamino_main",
-            asset="USDC",
-            at=AS_OF - timedelta(hours=1),
-            supply_apy=0.05,
-            borrow_apy=0.09,
-            supply_usd=4e8,
-            borrow_usd=3e8,
-            source="by hand",
-        )
+        self.lend("kamino_main", borrow_apy=0.09)
 
     def add_venue(self, venue_id, values):
         """Add or replace a venue."""
         self.facts.venues[venue_id] = Venue(venue_id=venue_id, name=venue_id, terms=terms(venue_id, values))
 
-    def add_pool(self, pool_id):
-        """Add a pool without parameters."""
-        self.facts.pools[pool_id] = Pool(pool_id=pool_id, name=pool_id, terms=terms(pool_id, {}), changes=())
+    def add_pool(self, pool_id, values=None):
+        """Add a pool, without parameters unless some are given: then in force since long."""
+        found = terms(pool_id, values or {})
+        changes = ((datetime(2025, 1, 1, tzinfo=UTC), found.parameters),) if values else ()
+        self.facts.pools[pool_id] = Pool(pool_id=pool_id, name=pool_id, terms=found, changes=changes)
+
+    def lend(self, venue_id, asset="USDC", *, borrow_apy=0.08, supply_usd=4e8, borrow_usd=3e8):
+        """Store the rates of a lending market, an hour old."""
+        self.facts.rates[venue_id, asset] = LendingRate(
+            venue_id=venue_id,
+            asset=asset,
+            at=AS_OF - timedelta(hours=1),
+            supply_apy=0.05,
+            borrow_apy=borrow_apy,
+            supply_usd=supply_usd,
+            borrow_usd=borrow_usd,
+            source="by hand",
+        )
+
+    def hold(self, *, sol=420e6, usdc=580e6, lent=0.0, supply=250e6, age_days=1.0):
+        """Store what the pool JLP holds: SOL at 100 USD and USDC, of which some is lent; no open positions."""
+        at = AS_OF - timedelta(days=age_days)
+
+        def record(asset, owned, price, debt):
+            return CustodyRecord(
+                "JLP", asset, at, supply, owned, 0.0, price, debt, 0.0, 0.0, 0.0, 0.0, "by hand"
+            )
+
+        self.facts.holdings = (
+            record("SOL", sol / 100.0, 100.0, 0.0),
+            record("USDC", usdc - lent, 1.0, lent),
+        )
 
     def add(
         self, contract_id, *, venue="margin", underlying="UND", days=91.25, implied=0.30, clock="wall", **more
@@ -293,6 +323,42 @@ def normal_forecaster(mean=0.34, sd=0.06, count=4000, seed=5):
     return forecast
 
 
+POOL = {
+    "custodies.SOL.stable": False,
+    "custodies.USDC.stable": True,
+    "target_weights.SOL": 0.44,
+    "target_weights.USDC": 0.56,
+    "weight_failsafe": 0.2,
+    "aum_limit_usd": 2e9,
+    "swap.add_remove_bps": 10.0,
+    "swap.tax_bps": 50.0,
+    "published_move.p99_999_5min": 0.025416,
+}
+JLP_LOANS = {"max_ltv.JLP": 0.75, "liquidation_ltv.JLP": 0.80, "flash_fee": 0.0, "borrow_apy_sd": 0.0}
+
+
+def pool_market(*, premium=0.003, pool=None, kamino=None, vol=0.40, residual=0.04, without=()):
+    """The pool JLP: AUM 1e9, 42 % SOL, virtual price 4, a premium, daily prices of this volatility.
+
+    What the share moves by beside 42 % of SOL's moves has the volatility ``residual``.
+    """
+    world = World()
+    values = {**POOL, **(pool or {})}
+    world.add_pool("JLP", {name: value for name, value in values.items() if name not in without})
+    world.add_venue("kamino", {**JLP_LOANS, **(kamino or {})})
+    world.lend("kamino_jlp")
+    world.hold()
+    days = 100
+    moved = np.tile([1.0, -1.0], days // 2)
+    # daily log changes of one size have exactly this volatility
+    jlp = np.expm1(vol / math.sqrt(365) * moved)
+    apart = residual / math.sqrt(365) * np.where(np.arange(days) % 4 < 2, 1.0, -1.0)
+    prices = np.concatenate([[1.0], np.cumprod(1.0 + jlp)])
+    world.price("jlp_price_usd", 4.0 * (1.0 + premium) * prices / prices[-1])
+    world.price("SOL", 100.0 * np.concatenate([[1.0], np.cumprod(1.0 + (jlp - apart) / 0.42)]))
+    return world
+
+
 @pytest.fixture
 def world():
     """An empty market."""
@@ -356,6 +422,7 @@ def by_hand():
         series=series,
         forecaster=normal_forecaster,
         market=still_market,
+        pool=pool_market,
         later=later,
         replay=replayed,
     )

@@ -225,7 +225,15 @@ def test_strategies_and_contracts_can_be_chosen(busy, forecaster):
         screen(busy.view(), 1_000, strategies=["fixed_incom"])
     with pytest.raises(UnknownNameError, match="AAA-2606"):
         screen(busy.view(), 1_000, contracts=["AAA-2607"])
-    assert set(STRATEGIES) >= {"interest_period", "principal_loop", "fixed_income", "principal_spread"}
+    single = {
+        "interest_period",
+        "leveraged_yield",
+        "principal_loop",
+        "fixed_income",
+        "principal_spread",
+        "parity",
+    }
+    assert set(STRATEGIES) == single | {"calendar_spread", "jlp_loop", "target_weight"}
 
 
 def test_an_impossible_size_is_refused(busy):
