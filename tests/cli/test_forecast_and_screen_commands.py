@@ -220,7 +220,7 @@ def test_a_long_of_an_interest_period_carries_its_risk(screened):
 def test_without_inputs_nothing_is_accepted_and_each_row_says_how_to_give_them(run):
     """An unpublished fee rejects a row and names the setting that states it."""
     rows = json.loads(run("screen", "--rejected", "--json").stdout)
-    assert len(rows) == 40
+    assert len(rows) == 59
     texts = [reason["text"] for row in rows for reason in row["reasons"]]
     assert any("--set exponent.trading_fee=VALUE" in text for text in texts)
     assert all(row["as_of"] == "2026-05-05T04:59:10Z" for row in rows)
