@@ -22,6 +22,7 @@ from yieldtrade.strategies.pool_inputs import PoolInputs
 from yieldtrade.strategies.risk import Factor, Outcomes, Risks, draw_scenario, probability_of_loss
 from yieldtrade.strategies.row import InputLine
 from yieldtrade.strategies.scoring import hurdle_profit, score
+from yieldtrade.strategies.sizing import size_share_loop
 from yieldtrade.strategies.worksheet import Worksheet, write_row
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def _fill(sheet: Worksheet, lender: Lender, inputs: PoolInputs, *, hedged: bool)
     _stress(sheet, trade, expected, inputs)
     _returns(sheet, trade, expected)
     _check(sheet, trade, forecast, borrow)
+    size_share_loop(sheet, trade, expected.scenario(trade), found.rate)
     _losses(sheet, trade, expected, venue)
 
 

@@ -7,6 +7,7 @@ stored a profit is proportional to its size, and only the caps say how much fits
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from yieldtrade.strategies.fixed_income import FixedIncome
     from yieldtrade.strategies.inputs import Costs, Scenario
     from yieldtrade.strategies.interest_period import InterestPeriodArbitrage
+    from yieldtrade.strategies.jlp_loop import JlpLoop
     from yieldtrade.strategies.loan_rate import LoanRate
     from yieldtrade.strategies.principal_loop import LeveragedPrincipalLoop
     from yieldtrade.strategies.principal_spread import PrincipalSpread
@@ -164,6 +166,25 @@ def size_loop(
 
     moves = depth is not None or reserve is not None
     write_capacity(sheet, profit if moves else None, caps, years=trade.years)
+
+
+def size_share_loop(sheet: Worksheet, trade: JlpLoop, scenario: Scenario, rate: LoanRate | None) -> None:
+    """Write how much of a levered pool share fits: what is left to borrow, and the lender's curve where it is stated.
+
+    The share's own market is not priced by size.
+    """
+    if trade.debt == 0 or rate is None:
+        write_capacity(sheet, None, {}, years=trade.years)
+        return
+    per_usd, reserve = trade.debt / trade.equity, rate.reserve
+
+    def profit(sizes: NDArray[np.float64]) -> Any:
+        after = reserve.borrow_apy_after(per_usd * sizes, on_error="nan") if reserve is not None else None
+        gain = _where_known(lambda borrow: trade.pnl(replace(scenario, borrow_apy=borrow)), {"borrow": after})
+        return gain * sizes / trade.equity
+
+    caps = {"available_liquidity": max(rate.available, 0.0) / per_usd}
+    write_capacity(sheet, None if reserve is None else profit, caps, years=trade.years)
 
 
 def size_yield(
