@@ -204,6 +204,22 @@ def test_a_stated_curve_is_moved_by_the_own_debt(by_hand, rows):
     assert found.borrow_apy_now == 0.08
 
 
+def test_how_much_of_a_loop_fits(by_hand, rows):
+    """On the stated curve a tenth less or more than the best size makes less; 100 million are left to borrow."""
+    curve = {"borrow_curve.USDC": "0:0 0.5:0.01 0.8:0.06 1:1", "max_ltv.JLP": 0.75}
+
+    def at(size):
+        return rows(by_hand.pool(kamino=curve), size=size, borrow=None, lending_market="kamino_jlp")["kamino"]
+
+    row = at(1e6)
+    assert row.caps["available_liquidity"] == pytest.approx(1e8)
+    best = row.best_size_usd
+    made = {part: at(part * best).figures["pnl_after_flat_costs_usd"] for part in (0.9, 1.0, 1.1)}
+    after = {part: pnl - at(part * best).hurdle_usd for part, pnl in made.items()}
+    assert after[1.0] > max(after[0.9], after[1.1]) > 0
+    assert row.figures["best_profit_usd"] == pytest.approx(after[1.0], rel=1e-4)
+
+
 def test_the_pool_lends_by_its_own_curve(by_hand, rows):
     """Jupiter's rate lies on the loan curve at the utilisation of the lent coin, with the own debt on top."""
     world = by_hand.pool(pool=CURVE)
