@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from yieldtrade.strategies.inputs import Costs
+from yieldtrade.strategies.inputs import Costs, Scenario
+from yieldtrade.strategies.jlp_loop import JlpLoop
 from yieldtrade.strategies.screen import screen
-from yieldtrade.strategies.stress import row_stress
+from yieldtrade.strategies.stress import row_stress, standard_shocks, stress_test
 
 CURVE = "0:0 0.7:0.05 0.85:0.10 1:0.5"
 
@@ -64,3 +65,18 @@ def test_what_does_not_apply_says_why(rows):
 def test_a_row_without_a_price_has_no_stresses(rows):
     """Nothing is stressed that was never priced."""
     assert row_stress(replace(rows["BBB-2606:fixed_income"], trade=None)) == ()
+
+
+def test_a_jlp_loop_is_stressed_by_its_price_and_its_premium():
+    """A fall by a fifth lifts the loan to value by a quarter; the exit at -1 % brings 1 % less of the share."""
+    trade = JlpLoop(
+        venue="kamino", leverage=2.0, years=30 / 365, max_ltv=0.84, liquidation_ltv=0.88, equity=1_000.0
+    )
+    scenario = Scenario(borrow_apy=0.08, underlying_ratio=1.0)
+    lines = {line.name: line for line in stress_test(trade, scenario, standard_shocks())}
+    assert lines["base"].ltv == pytest.approx(0.5)
+    assert lines["underlying -20%"].ltv == pytest.approx(0.625)
+    assert lines["underlying -40%"].liquidated is False
+    assert lines["base"].pnl - lines["premium -1%"].pnl == pytest.approx(20.0)
+    assert lines["premium 0%"].pnl is None
+    assert "not known" in lines["limit cut, 200 bps a day"].reason

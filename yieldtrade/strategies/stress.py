@@ -314,10 +314,7 @@ def standard_shocks(
         _late(hard.late_days),
         _frozen(hard.frozen_hours, known),
         _limit_cut(hard.cut),
-        *(
-            _field(f"premium {p * 100:g}%", "premium", "a premium of the pool's share", _to(p))
-            for p in hard.premiums
-        ),
+        *(_premium(p) for p in hard.premiums),
         _field(
             f"redemption factor {hard.redemption_factor:g}",
             "redemption_factor",
@@ -333,7 +330,7 @@ def _field(name: str, field: str, words: str, move: Callable[[float], float]) ->
     def change(trade: Any, scenario: Scenario) -> Changed | str:
         value = getattr(scenario, field, None)
         if value is None:
-            return f"the scenario has no {field}: the trade does not depend on {words}"
+            return f"the scenario states no {field}"
         return Changed(trade, replace(scenario, **{field: move(value)}))
 
     return Shock(name, words, change)
@@ -410,7 +407,7 @@ def _premium(premium: float) -> Shock:
         moved = at_premium(trade, premium)
         return f"the trade does not depend on {words}" if moved is None else Changed(moved, scenario)
 
-    return Shock(f"premium {premium:.0%}", words, change)
+    return Shock(f"premium {premium * 100:g}%", words, change)
 
 
 def _frozen(hours: float, known: StressInputs) -> Shock:
@@ -440,6 +437,8 @@ def _frozen(hours: float, known: StressInputs) -> Shock:
 def _limit_cut(cut: LimitCut) -> Shock:
     def change(trade: Any, scenario: Scenario) -> Changed | str:
         found = wound_down(trade, scenario, cut)
+        if found is None and standing(trade, scenario).ltv is not None:
+            return "how this lender winds a loan down is not known"
         if found is None:
             return "there is no loan whose limit could be cut"
         return Changed(trade, scenario, outcome=found.pnl, standing=found.standing)
