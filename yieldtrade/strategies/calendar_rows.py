@@ -62,13 +62,26 @@ def opportunities(desk: Desk, subject: Subject) -> Iterator[Opportunity]:
 
 
 def find_pairs(desk: Desk, markets: Iterable[Market]) -> tuple[Pair, ...]:
-    """Return the pairs of contracts that contradict each other, in order of name."""
+    """Return the pairs of contracts that contradict each other, in order of name.
+
+    Each PT that is sold is set against the one it contradicts most: the others could only be worse trades, and one
+    wrong quote would else fill the screen with as many rows as there are contracts.
+    """
     chains: defaultdict[str, list[Market]] = defaultdict(list)
     for market in markets:
         if market.quote is not None and market.tau is not None and market.tau > 0:
             chains[str(market.contract.terms.get("chain"))].append(market)
     found = [pair for group in chains.values() if len(group) > 1 for pair in _pairs(desk, group)]
-    return tuple(sorted(found, key=_name))
+    best: dict[tuple[str, str], Pair] = {}
+    for pair in sorted(found, key=_contradiction):
+        best[pair.sell.contract.contract_id, pair.side] = pair
+    return tuple(sorted(best.values(), key=_name))
+
+
+def _contradiction(pair: Pair) -> tuple[float, tuple[str, str]]:
+    """ST by which the PT sold is dearer than the PT bought."""
+    sold, bought = (_node(market).pt_price for market in (pair.sell, pair.buy))
+    return sold - bought, _name(pair)
 
 
 def _rules(market: Market) -> tuple[str, str]:
