@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 
-from yieldtrade.report.output import Column, folded, write_table
+from yieldtrade.report.output import Column, folded, human, write_table
 from yieldtrade.report.screen_report import FIELDS, LEG_TABLE, REJECTED, TABLE
 
 MARKETS = ("JLP-08MAR26", "fragSOL-15DEC26", "PT-kySOL-15JUN26")
@@ -161,3 +161,11 @@ def test_ids_and_flags_stay_whole_beside_numbers(width):
     words = stream.text().replace(";", " ").split()
     assert {row_id, "1,234.50", *flags} <= set(words)
     assert words.count("tail_risk_not_priced") == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.0, "0.00"), (-0.001, "0.00"), (-0.006, "-0.01"), (-2e6, "-2.000M")]
+)
+def test_a_loss_of_nothing_has_no_minus(value, text):
+    """What rounds to zero dollars is written as zero, whatever its sign."""
+    assert human(value, "usd") == text

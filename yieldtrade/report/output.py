@@ -79,7 +79,8 @@ def _dollars(value: float) -> str:
     for scale, suffix in ((1e9, "B"), (1e6, "M")):
         if abs(value) >= scale:
             return f"{significant(value / scale)}{suffix}"
-    return f"{value:,.2f}"
+    # no minus before a zero
+    return f"{value:z,.2f}"
 
 
 def _duration(seconds: float) -> str:

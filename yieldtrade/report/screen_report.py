@@ -200,7 +200,7 @@ def explanation(row: Opportunity) -> Iterator[str]:
         )
     yield from _section(
         "where the result comes from, USD",
-        [f"{name:<14}{value:>16,.4f}" for name, value in row.decomposition.items()],
+        [f"{name:<14}{value:>z16,.4f}" for name, value in row.decomposition.items()],
     )
     yield from _section(
         "break-evens",
